@@ -1,0 +1,72 @@
+"""The one family of exceptions that roofalloc raises on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RoofallocError(Exception):
+    """Base of every error that roofalloc raises on purpose."""
+
+
+class UsageError(RoofallocError):
+    """An argument that cannot be met: an unknown name, an option out of range."""
+
+
+class MissingExtraError(RoofallocError):
+    """An optional package is not installed; the message gives the install command."""
+
+
+class OutputError(RoofallocError):
+    """A result could not be written."""
+
+
+class SolverError(RoofallocError):
+    """A back end failed: it crashed, or its answer did not survive the exact check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an input.
+
+    Attributes
+    ----------
+    path : file, or the instance's name when it was built in code
+    table : table of the contract, e.g. ``"households"``; ``""`` for the whole file
+    row : what a reader of that form counts: the line of a CSV file (header = 1), otherwise the
+        position of the record from 0; None where no row is meant
+    column : column of the contract or the unknown name that was found; None for a whole row or table
+    value : the value found, as text; None where there is none
+    expected : what was expected, as a phrase
+    hint : e.g. ``did you mean "v12"?``
+    """
+
+    path: str
+    table: str
+    row: int | None
+    column: str | None
+    value: str | None
+    expected: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = self.path
+        if self.table:
+            where += f": {self.table}"
+        if self.row is not None:
+            where += f" row {self.row}"
+        if self.column is not None:
+            where += f", {self.column}"
+        found = "" if self.value is None else f"found {self.value!r}, "
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}: {found}expected {self.expected}{hint}"
+
+
+class InstanceError(RoofallocError):
+    """An instance or plan file that does not keep the contract; carries every fault at once."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        super().__init__(f"{count} fault{'s' if count != 1 else ''}:\n" + "\n".join(map(str, self.faults)))

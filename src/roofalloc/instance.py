@@ -1,0 +1,141 @@
+"""What the user has: an instance as a table per kind of thing, immutable, in exact integers.
+
+Money is integer fen (1/100 of the currency unit), power integer watts, weights integer thousandths,
+rates integer billionths, shares integer millionths. The files of every form hold the same
+things as decimals; see `roofalloc.files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+STATUSES = ("candidate", "committed", "operating", "excluded")
+TERMS = ("people", "villages", "-capital", "-links", "fairness")  # and people@p
+
+#: Columns of each table and their types in memory. Extra ``x_...`` columns (String) may follow.
+SCHEMA: Mapping[str, Mapping[str, Any]] = {
+    "regions": {"id": pl.String, "name": pl.String, "parent": pl.String},
+    "sources": {
+        "id": pl.String,
+        "name": pl.String,
+        "region": pl.String,  # null: everywhere
+        "amount": pl.Int64,  # fen
+        "rate": pl.Int64,  # 1e-9 a year; given, or derived from interest and years
+        "interest": pl.Int64,  # 1e-9 a year; null where the rate was given
+        "years": pl.Int64,
+        "max_share": pl.Int64,  # 1e-6
+    },
+    "connection_points": {"id": pl.String, "name": pl.String, "limit_watts": pl.Int64},
+    "roofs": {
+        "id": pl.String,
+        "name": pl.String,
+        "region": pl.String,
+        "serves": pl.String,  # filled: region where not given
+        "lon": pl.Float64,
+        "lat": pl.Float64,
+        "area_m2": pl.Float64,
+        "kind": pl.String,
+        "connection_point": pl.String,
+        "status": pl.String,
+    },
+    "options": {  # in the order of each roof's options
+        "roof": pl.String,
+        "id": pl.String,  # filled: 1-based position within its roof
+        "watts": pl.Int64,
+        "capital": pl.Int64,  # fen; derived from the assumptions where not given
+        "income": pl.Int64,  # fen a year; likewise
+        "scheme": pl.String,
+    },
+    "villages": {
+        "id": pl.String,
+        "name": pl.String,
+        "region": pl.String,
+        "lon": pl.Float64,
+        "lat": pl.Float64,
+        "priority": pl.Int64,
+        "collective_need": pl.Int64,  # fen a year; null: no collective
+        "collective_people": pl.Int64,
+    },
+    "households": {
+        "id": pl.String,
+        "village": pl.String,
+        "people": pl.Int64,
+        "need": pl.Int64,  # fen a year
+        "priority": pl.Int64,  # filled: the village's
+        "weight": pl.Int64,  # 1e-3
+        "count": pl.Int64,
+        "cause": pl.String,
+        "labour": pl.String,
+    },
+    "links": {"roof": pl.String, "village": pl.String},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of the lexicographic objective; ``tolerance`` in the term's own unit (yuan for ``-capital``)."""
+
+    term: str
+    tolerance: Decimal = Decimal(0)
+
+    @property
+    def priority(self) -> int | None:
+        """The p of ``people@p``, else None."""
+        return int(self.term.removeprefix("people@")) if self.term.startswith("people@") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """At least ``people`` heads, or ``share`` [1e-6] of the heads, of region* (None: everywhere) and priority."""
+
+    region: str | None = None
+    priority: int | None = None
+    people: int | None = None
+    share: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A ceiling on new ``capital`` [fen] or new ``watts`` in region* (None: everywhere)."""
+
+    region: str | None = None
+    capital: int | None = None
+    watts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The switches of the contract, each off by default."""
+
+    max_distance_km: Decimal | None = None
+    max_roofs_per_village: int | None = None
+    max_villages_per_roof: int | None = None
+    min_payment: int | None = None  # fen
+    objective: tuple[Term, ...] = (Term("people"),)
+    require: tuple[Floor, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One instance. Tables are polars frames with the columns of `SCHEMA`; ``links`` is None where derived."""
+
+    name: str
+    currency: str
+    notes: str | None
+    regions: pl.DataFrame
+    sources: pl.DataFrame
+    connection_points: pl.DataFrame
+    roofs: pl.DataFrame
+    options: pl.DataFrame
+    villages: pl.DataFrame
+    households: pl.DataFrame
+    links: pl.DataFrame | None
+    policy: Policy = Policy()
+    assumptions: Mapping[str, Decimal] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,151 @@
+"""What comes out: the plan (decisions, claims and certificates) and the result of a run.
+
+Money is integer fen, power integer watts. `Plan` holds exactly what ``plan.json`` holds, so an auditor
+needs nothing else; `Result` adds what differs from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+import polars as pl
+
+Status = Literal["optimal", "feasible", "infeasible", "no_plan"]
+
+BUILT = {
+    "roof": pl.String,
+    "option": pl.String,
+    "watts": pl.Int64,
+    "capital": pl.Int64,
+    "income": pl.Int64,
+    "debt_service": pl.Int64,
+}
+FINANCING = {"roof": pl.String, "source": pl.String, "amount": pl.Int64}
+PAYMENTS = {"roof": pl.String, "village": pl.String, "amount": pl.Int64}
+HOUSEHOLDS = {"household": pl.String, "count": pl.Int64}
+COLLECTIVES = {"village": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class TermResult:
+    """One term of the objective: what the plan reaches and what is proved about it.
+
+    ``value`` is exact and in the unit of the file: people (weighted), villages, links, a share for
+    ``fairness``, yuan for ``-capital`` (written positive, so its bounds are lower bounds).
+
+    ``bound`` is the best known, ``certified_bound`` what the certificate proves alone, both rounded as
+    section 3 of the contract says; None where nothing is known. ``gap`` = |bound - value| / max(1, |value|).
+    """
+
+    term: str
+    value: Fraction
+    bound: Fraction | None
+    certified_bound: Fraction | None
+    gap: float | None
+    proof: Literal["certificate", "search"] | None
+    status: Literal["optimal", "feasible"]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Prices (all >= 0) that prove a bound on one term, without a solver. Absent = 0.
+
+    Units: terms' unit per yuan (``villages``, ``sources``, ``implied`` none), per kW (``connection_points``,
+    limits on kW), per person (``require``). Keys: ids of villages, sources, connection points and roofs;
+    position of the item in the policy's list for ``limits`` and ``require`` (from 0); for ``implied`` the household's id or
+    ``collective:VILLAGE``; for ``held`` the position of the earlier term in the policy's objective.
+    ``roofs`` holds u_i where it is not the default max of its villages' prices; with ``fairness`` the
+    phi_r stand in ``regions``.
+    """
+
+    term: str
+    villages: Mapping[str, Decimal] = field(default_factory=dict)
+    sources: Mapping[str, Decimal] = field(default_factory=dict)
+    connection_points: Mapping[str, Decimal] = field(default_factory=dict)
+    limits: Mapping[int, Decimal] = field(default_factory=dict)
+    require: Mapping[int, Decimal] = field(default_factory=dict)
+    roofs: Mapping[str, Decimal] = field(default_factory=dict)
+    implied: Mapping[str, Decimal] = field(default_factory=dict)
+    held: Mapping[int, Decimal] = field(default_factory=dict)
+    regions: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the plan. Money in fen, power in watts; people are heads, not weights.
+
+    ``capital`` is new capital (candidates and committed roofs); ``watts`` and ``income`` (before debt
+    service) are of every station in ``built``, operating ones too; ``paid`` is the sum of payments.
+    ``by_source`` maps each source to what is drawn; ``by_region`` maps each region r to the people,
+    households, villages (collectives) reached and paid income of the villages in r*.
+    """
+
+    people: int
+    households: int
+    villages: int
+    capital: int
+    watts: int
+    income: int
+    paid: int
+    by_source: Mapping[str, int]
+    by_region: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions, their totals, what is claimed of them and the certificates: ``plan.json``.
+
+    ``built`` has a row for every roof with a station (columns `BUILT`), ``financing`` one for each
+    (roof, source) drawn on, ``payments`` one for each (roof, village) with amount > 0; ``households``
+    and ``collectives`` are who is reached. All are sorted by their keys.
+    """
+
+    instance_name: str
+    instance_sha256: str
+    status: Status
+    objective: tuple[TermResult, ...]
+    built: pl.DataFrame
+    financing: pl.DataFrame
+    payments: pl.DataFrame
+    households: pl.DataFrame
+    collectives: pl.DataFrame
+    totals: Totals
+    certificates: tuple[Certificate, ...] = ()
+    conflict: tuple[Mapping[str, Any], ...] = ()
+    solver: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A plan with the record of the run that found it.
+
+    ``stopped`` says why the run ended, apart from what it found: ``"proved"``, ``"gap"``, ``"time"``,
+    ``"cancelled"`` or ``"failed"`` (a back end's error, in ``messages``). ``seconds`` is by phase;
+    ``trace`` has an entry at each improvement: seconds, value, bound of the term then in work.
+    """
+
+    plan: Plan
+    stopped: Literal["proved", "gap", "time", "cancelled", "failed"]
+    seconds: Mapping[str, float]
+    trace: tuple[Mapping[str, float | None], ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Status of the plan: optimal, feasible, infeasible or no_plan."""
+        return self.plan.status
+
+    @property
+    def objective(self) -> tuple[TermResult, ...]:
+        """The objective's terms with values and bounds."""
+        return self.plan.objective
+
+    @property
+    def people(self) -> int:
+        """People reached (heads)."""
+        return self.plan.totals.people
