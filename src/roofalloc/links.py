@@ -1,0 +1,253 @@
+"""The link rule: which roof may pay which village.
+
+Both who solves and who audits use this one rule, because it is part of the instance: given links, or
+villages of the served region within a great-circle distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy.spatial import cKDTree
+
+from .errors import UsageError
+from .instance import Instance
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+#: Mean radius of the earth [m].
+EARTH_RADIUS_M = 6_371_008.8
+_BLOCK = 8192  # roofs searched at once, which bounds the memory of the candidate pairs
+
+
+def distance_m(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> IntArray:
+    """Great-circle distance in whole metres, halves rounded up.
+
+    Haversine in doubles on a sphere of radius 6371.0088 km; see R. W. Sinnott, "Virtues of the
+    Haversine", Sky and Telescope 68 (1984) 159.
+
+    Parameters
+    ----------
+    lon1, lat1, lon2, lat2 : arrays that broadcast together [degrees, WGS84]
+
+    Returns
+    -------
+    int64 array of the broadcast shape [m]
+
+    Examples
+    --------
+    >>> int(distance_m(115.99, 36.46, 116.23, 36.33))
+    25892
+    """
+    lambda1, phi1, lambda2, phi2 = (
+        np.radians(np.asarray(x, dtype=np.float64)) for x in (lon1, lat1, lon2, lat2)
+    )
+    half = np.sin((phi2 - phi1) / 2) ** 2 + np.cos(phi1) * np.cos(phi2) * np.sin((lambda2 - lambda1) / 2) ** 2
+    metres = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(half, 1.0)))
+    whole: IntArray = np.floor(metres + 0.5).astype(np.int64)
+    return whole
+
+
+def within(
+    roof_lon: FloatArray, roof_lat: FloatArray, village_lon: FloatArray, village_lat: FloatArray, max_m: int
+) -> tuple[IntArray, IntArray]:
+    """Pairs (roof, village) at most ``max_m`` apart by `distance_m`, sorted by roof, then village.
+
+    A k-d tree over points on the unit sphere proposes the candidates with a chord a little too long,
+    the exact rule decides: the cost grows with the pairs found, not with all pairs.
+
+    Parameters
+    ----------
+    roof_lon, roof_lat : ``(n_roofs,)`` [degrees]
+    village_lon, village_lat : ``(n_villages,)`` [degrees]
+    max_m : largest distance [m]
+
+    Returns
+    -------
+    roof_index, village_index : ``(n_links,)`` positions
+    """
+    roofs, villages = _on_sphere(roof_lon, roof_lat), _on_sphere(village_lon, village_lat)
+    empty = np.zeros(0, dtype=np.int64)
+    if max_m < 0 or not len(roofs) or not len(villages):
+        return empty, empty
+    angle = min((max_m + 1.0) / EARTH_RADIUS_M, np.pi)
+    chord = 2 * np.sin(angle / 2) * (1 + 1e-9) + 1e-12
+    tree = cKDTree(villages)
+    found: list[tuple[IntArray, IntArray]] = []
+    for start in range(0, len(roofs), _BLOCK):
+        near = cKDTree(roofs[start : start + _BLOCK]).sparse_distance_matrix(
+            tree, chord, output_type="ndarray"
+        )
+        i, j = near["i"].astype(np.int64) + start, near["j"].astype(np.int64)
+        keep = distance_m(roof_lon[i], roof_lat[i], village_lon[j], village_lat[j]) <= max_m
+        found.append((i[keep], j[keep]))
+    return _by_roof(
+        np.concatenate([i for i, _ in found]), np.concatenate([j for _, j in found]), len(villages)
+    )
+
+
+def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+    """The links of an instance, given or derived, without those of excluded roofs.
+
+    Returns
+    -------
+    roof_index, village_index : int32 ``(n_links,)``, rows of ``instance.roofs`` and
+        ``instance.villages``, sorted by roof, then village; None where neither links nor a distance
+        are given: then every roof may pay every village of the region it serves.
+
+    Raises
+    ------
+    UsageError
+        if links go by distance and a roof or village has no coordinates.
+    """
+    present = instance.roofs["status"].to_numpy() != "excluded"
+    if instance.links is not None:
+        i = positions(instance.roofs["id"], instance.links["roof"])
+        j = positions(instance.villages["id"], instance.links["village"])
+        keep = present[i] & (i >= 0) & (j >= 0) if len(present) else np.zeros(len(i), dtype=bool)
+        return _narrow(*_by_roof(i[keep], j[keep], instance.villages.height))
+    if instance.policy.max_distance_km is None:
+        return None
+    max_m = int(instance.policy.max_distance_km * 1000)
+    roof_lon, roof_lat = _coordinates("roof", instance.roofs, present)
+    village_lon, village_lat = _coordinates(
+        "village", instance.villages, np.ones(instance.villages.height, dtype=bool)
+    )
+    found = [
+        (roofs[i], villages[j])
+        for roofs, villages in _served(instance, present)
+        for i, j in [
+            within(roof_lon[roofs], roof_lat[roofs], village_lon[villages], village_lat[villages], max_m)
+        ]
+    ]
+    empty = [np.zeros(0, dtype=np.int64)]
+    i, j = np.concatenate(empty + [i for i, _ in found]), np.concatenate(empty + [j for _, j in found])
+    return _narrow(*_by_roof(i, j, instance.villages.height))
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """The regions as a forest, numbered so that "s lies in r*" is two comparisons.
+
+    Attributes
+    ----------
+    ids : ``(n_regions,)`` String, in the order of ``instance.regions``
+    parent : ``(n_regions,)`` position of the parent, -1 for a root
+    depth : ``(n_regions,)`` 0 for a root
+    first, last : ``(n_regions,)`` preorder interval: r* holds s if ``first[r] <= first[s] < last[r]``
+    """
+
+    ids: pl.Series
+    parent: IntArray
+    depth: IntArray
+    first: IntArray
+    last: IntArray
+
+    @classmethod
+    def of(cls, regions: pl.DataFrame) -> Forest:
+        """Number the regions of an instance.
+
+        Raises
+        ------
+        UsageError
+            if some region is its own ancestor.
+        """
+        ids = regions["id"]
+        parent = positions(ids, regions["parent"])
+        n = len(parent)
+        depth = np.full(n, -1, dtype=np.int64)
+        levels = [np.flatnonzero(parent < 0)]
+        while len(levels[-1]):
+            depth[levels[-1]] = len(levels) - 1
+            levels.append(np.flatnonzero((depth < 0) & (parent >= 0) & (depth[parent] == len(levels) - 1)))
+        if (depth < 0).any():
+            raise UsageError(f"region {ids[int(np.argmax(depth < 0))]!r} is its own ancestor")
+        size = np.ones(n, dtype=np.int64)
+        for level in reversed(levels[1:]):
+            np.add.at(size, parent[level], size[level])
+        first = np.zeros(n, dtype=np.int64)
+        for level in levels:
+            ordered = level[np.argsort(parent[level], kind="stable")]
+            before = np.cumsum(size[ordered]) - size[ordered]
+            above = parent[ordered]
+            opens = np.flatnonzero(np.r_[True, above[1:] != above[:-1]])[: len(ordered)]
+            before -= np.repeat(before[opens], np.diff(np.r_[opens, len(ordered)]))
+            first[ordered] = before + np.where(above >= 0, first[above] + 1, 0)
+        return cls(ids, parent, depth, first, first + size)
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+    def index(self, ids: pl.Series) -> IntArray:
+        """Positions of region ids; -1 where null (everywhere) or unknown."""
+        return positions(self.ids, ids)
+
+    def holds(self, outer: Any, inner: Any) -> npt.NDArray[np.bool_]:
+        """Whether ``inner`` lies in ``outer``*, by position; -1 as ``outer`` means everywhere."""
+        outer, inner = np.asarray(outer), np.asarray(inner)
+        if not len(self):
+            return np.broadcast_to(outer < 0, np.broadcast_shapes(outer.shape, inner.shape)).copy()
+        inside = (self.first[outer] <= self.first[inner]) & (self.first[inner] < self.last[outer])
+        return np.asarray((outer < 0) | inside)
+
+    def second_level(self) -> IntArray:
+        """Positions of the regions directly below the roots, or of the roots where there are none."""
+        below = np.flatnonzero(self.depth == 1)
+        return below if len(below) else np.flatnonzero(self.depth == 0)
+
+
+def positions(ids: pl.Series, wanted: pl.Series) -> IntArray:
+    """Position of each wanted id in ``ids``; -1 where it is null or not there."""
+    table = pl.DataFrame({"id": ids.cast(pl.String), "position": np.arange(len(ids), dtype=np.int64)})
+    joined = pl.DataFrame({"id": wanted.cast(pl.String)}).join(
+        table.unique("id", keep="first"), on="id", how="left", maintain_order="left"
+    )
+    found: IntArray = joined["position"].fill_null(-1).to_numpy()
+    return found
+
+
+def _served(instance: Instance, present: npt.NDArray[np.bool_]) -> Iterator[tuple[IntArray, IntArray]]:
+    """For each region served: the roofs that serve it and the villages in it, as positions."""
+    forest = Forest.of(instance.regions)
+    serves = forest.index(instance.roofs["serves"])
+    roofs = np.flatnonzero(present & (serves >= 0))
+    roofs = roofs[np.argsort(serves[roofs], kind="stable")]
+    home = forest.first[forest.index(instance.villages["region"])]
+    villages = np.argsort(home, kind="stable")
+    home = home[villages]
+    regions, starts = np.unique(serves[roofs], return_index=True)
+    for region, group in zip(regions, np.split(roofs, starts[1:]), strict=True):
+        lo, hi = np.searchsorted(home, [forest.first[region], forest.last[region]])
+        yield group, villages[lo:hi]
+
+
+def _coordinates(
+    what: str, table: pl.DataFrame, needed: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    lon, lat = (table[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in ("lon", "lat"))
+    missing = needed & (np.isnan(lon) | np.isnan(lat))
+    if missing.any():
+        raise UsageError(
+            f"{what} {table['id'][int(np.argmax(missing))]!r} has no coordinates, and links go by distance"
+        )
+    return lon, lat
+
+
+def _on_sphere(lon: FloatArray, lat: FloatArray) -> FloatArray:
+    lam, phi = np.radians(np.asarray(lon, dtype=np.float64)), np.radians(np.asarray(lat, dtype=np.float64))
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+
+
+def _by_roof(i: IntArray, j: IntArray, n_villages: int) -> tuple[IntArray, IntArray]:
+    order = np.argsort(i * max(n_villages, 1) + j, kind="stable")
+    return i[order], j[order]
+
+
+def _narrow(i: IntArray, j: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    return i.astype(np.int32), j.astype(np.int32)
