@@ -99,8 +99,9 @@ def annuity_rate(interest: int, years: int) -> int:
         raise UsageError(f"years is {years}, expected at least 1")
     if interest == 0:
         return -(-RATE // years)
-    grown: int = (RATE + interest) ** years  # (1 + r)^n in units of 1e-9n
-    return -(-interest * grown // (grown - RATE**years))
+    one: int = RATE**years
+    grown: int = (RATE + interest) ** years  # (1 + r)^n, where `one` is 1
+    return -(-interest * grown // (grown - one))
 
 
 def debt_service(amounts: Iterable[int], rates: Iterable[int]) -> int:
