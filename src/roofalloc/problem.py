@@ -1,0 +1,666 @@
+"""The instance compiled: integer arrays, demand classes, sparse links; and back to a plan.
+
+A solver sees only a `Problem`. Its rows are positions: roof i is the i-th roof that is not excluded, option
+k the k-th option of those roofs, source s and village j rows of the instance's tables, class c a set
+of like demands. What a solver returns is a `Choice` (floats allowed); `roofalloc.solvers.settle` makes it
+exact `Decisions`, and `lift` turns those into the frames of a plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .instance import Instance, Term
+from .links import derive_links
+from .plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Totals
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+RATE = 10**9
+SHARE = 10**6
+WEIGHT = 1000
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """A limit on new capital [fen] or new power [W] of the options in ``options`` (bool, (n_options,))."""
+
+    position: int
+    kind: str  # "capital" or "watts"
+    amount: int
+    options: Bools
+
+
+@dataclass(frozen=True)
+class FloorRow:
+    """At least ``people`` heads among the classes in ``classes`` (bool, (n_classes,))."""
+
+    position: int
+    people: int
+    classes: Bools
+
+
+@dataclass(frozen=True)
+class Held:
+    """An earlier term kept at ``level``: value >= level for what is maximised, <= level for -capital, -links.
+
+    ``level`` is in the term's file unit (people, villages, links, a share; yuan for -capital).
+    """
+
+    position: int
+    term: Term
+    level: Fraction
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the lexicographic optimisation: the term in work, and the earlier ones held."""
+
+    position: int
+    term: Term
+    held: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a solver decides, perhaps in floats: the vector that `settle` makes exact.
+
+    Attributes
+    ----------
+    option : (n_roofs,) option of each roof, -1 for none
+    reached : (n_classes,) how many demands of each class
+    draws : (n_draws,) fen on each pair of `Problem.draw_roof`, `draw_source`; None: whatever fits
+    links : (n_pairs,) which pairs of `Problem.pairs` may pay; None where no switch on links is set
+    """
+
+    option: Ints
+    reached: Ints
+    draws: Floats | None = None
+    links: Bools | None = None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Exact decisions: integer fen, every constraint met once `settle` has made them.
+
+    ``option`` (n_roofs,), ``reached`` (n_classes,), ``draws`` (n_draws,), payments as three arrays.
+    """
+
+    option: Ints
+    reached: Ints
+    draws: Ints
+    pay_roof: Ints
+    pay_village: Ints
+    pay_amount: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """See the module. Shapes: R roofs, K options, S sources, V villages, C classes, D draws, A arcs."""
+
+    instance: Instance
+    roof_row: Ints  # (R,) row in instance.roofs
+    must: Bools  # (R,) committed or operating: exactly one option
+    new: Bools  # (R,) candidate or committed: its capital needs sources
+    option_row: Ints  # (K,) row in instance.options
+    option_roof: Ints  # (K,)
+    option_ptr: Ints  # (R+1,)
+    watts: Ints  # (K,)
+    capital: Ints  # (K,) fen; 0 for operating roofs
+    income: Ints  # (K,) fen a year
+    point: Ints  # (R,) connection point, -1 for none
+    point_limit: Ints  # (P,) W
+    source_amount: Ints  # (S,) fen
+    source_rate: Ints  # (S,) 1e-9
+    source_share: Ints  # (S,) 1e-6
+    draw_roof: Ints  # (D,) pairs (new roof, source it may draw on), by roof
+    draw_source: Ints  # (D,)
+    class_village: Ints  # (C,)
+    need: Ints  # (C,) fen a year
+    people: Ints  # (C,) heads of one demand
+    weight: Ints  # (C,) 1e-3
+    priority: Ints  # (C,)
+    count: Ints  # (C,)
+    collective: Bools  # (C,)
+    member_ptr: Ints  # (C+1,) into the two below
+    member_row: Ints  # row in instance.households, or of the village for a collective
+    member_count: Ints
+    n_villages: int
+    n_hubs: int
+    arc_tail: Ints  # (A,) nodes: roofs, then hubs (regions), then villages
+    arc_head: Ints  # (A,)
+    ceilings: tuple[Ceiling, ...]
+    floors: tuple[FloorRow, ...]
+    shares: tuple[tuple[str, Bools, int], ...]  # regions below the roots: id, classes, heads (> 0)
+
+    # --- sizes -------------------------------------------------------------------------------------
+    @property
+    def n_roofs(self) -> int:
+        """Number of roofs that are not excluded."""
+        return len(self.roof_row)
+
+    @property
+    def n_options(self) -> int:
+        """Number of their options."""
+        return len(self.option_roof)
+
+    @property
+    def n_sources(self) -> int:
+        """Number of sources."""
+        return len(self.source_amount)
+
+    @property
+    def n_points(self) -> int:
+        """Number of connection points."""
+        return len(self.point_limit)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of like demands."""
+        return len(self.need)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of (new roof, source) pairs."""
+        return len(self.draw_roof)
+
+    @property
+    def first_village(self) -> int:
+        """Node number of village 0."""
+        return self.n_roofs + self.n_hubs
+
+    # --- what the policy asks ----------------------------------------------------------------------
+    @cached_property
+    def stages(self) -> tuple[Term, ...]:
+        """The terms of the objective, in order."""
+        return self.instance.policy.objective
+
+    @cached_property
+    def needs_pairs(self) -> bool:
+        """Whether some switch or term counts paying links, so that link binaries are needed."""
+        policy = self.instance.policy
+        return (
+            policy.max_roofs_per_village is not None
+            or policy.max_villages_per_roof is not None
+            or policy.min_payment is not None
+            or any(term.term == "-links" for term in policy.objective)
+        )
+
+    @cached_property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Every (roof, village) that may pay, written out, by roof then village.
+
+        With links of unlimited distance this is the product over the region tree: ask for it only
+        where `needs_pairs` makes it unavoidable.
+        """
+        if self.n_hubs == 0:
+            return self.arc_tail, self.arc_head - self.n_roofs
+        below = self._villages_below
+        roofs = np.flatnonzero(self._roof_hub >= 0)
+        lists = [below[self._roof_hub[i]] for i in roofs]
+        sizes = np.array([len(v) for v in lists], dtype=np.int64)
+        villages = np.concatenate(lists) if lists else np.zeros(0, np.int64)
+        return np.repeat(roofs, sizes), villages
+
+    @cached_property
+    def _roof_hub(self) -> Ints:
+        hub = np.full(self.n_roofs, -1, np.int64)
+        out = self.arc_tail < self.n_roofs
+        hub[self.arc_tail[out]] = self.arc_head[out] - self.n_roofs
+        return hub
+
+    @cached_property
+    def _villages_below(self) -> list[Ints]:
+        children: list[list[int]] = [[] for _ in range(self.n_hubs)]
+        own: list[list[int]] = [[] for _ in range(self.n_hubs)]
+        for tail, head in zip(self.arc_tail.tolist(), self.arc_head.tolist(), strict=True):
+            if tail < self.n_roofs:
+                continue
+            if head < self.first_village:
+                children[tail - self.n_roofs].append(head - self.n_roofs)
+            else:
+                own[tail - self.n_roofs].append(head - self.first_village)
+        below: list[Ints | None] = [None] * self.n_hubs
+        for start in range(self.n_hubs):
+            stack = [start]
+            while stack:
+                hub = stack[-1]
+                waiting = [c for c in children[hub] if below[c] is None]
+                if below[hub] is None and waiting:
+                    stack.extend(waiting)
+                    continue
+                parts = [np.array(own[hub], np.int64), *(below[c] for c in children[hub])]
+                below[hub] = np.sort(np.concatenate(parts))  # type: ignore[arg-type]
+                stack.pop()
+        return below  # type: ignore[return-value]
+
+    @cached_property
+    def sources_of(self) -> list[Ints]:
+        """Per roof, the positions in the draws of its (roof, source) pairs."""
+        ptr = np.searchsorted(self.draw_roof, np.arange(self.n_roofs + 1))
+        return [np.arange(ptr[i], ptr[i + 1]) for i in range(self.n_roofs)]
+
+    @cached_property
+    def sources_count(self) -> Ints:
+        """How many sources each roof may draw on: (R,)."""
+        return np.bincount(self.draw_roof, minlength=self.n_roofs)
+
+    @cached_property
+    def draw_cap(self) -> Ints:
+        """Most that source of draw d may give to each option of its roof, fen: one entry per
+        (draw, option) in the order of `draw_option`."""
+        draw, option = self.draw_option
+        share = self.source_share[self.draw_source[draw]]
+        return _ceil_product(share, self.capital[option], SHARE)
+
+    @cached_property
+    def draw_option(self) -> tuple[Ints, Ints]:
+        """Pairs (draw, option of its roof), by draw."""
+        sizes = np.diff(self.option_ptr)[self.draw_roof]
+        draw = np.repeat(np.arange(self.n_draws), sizes)
+        offset = np.arange(len(draw)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return draw, self.option_ptr[self.draw_roof[draw]] + offset
+
+    @cached_property
+    def fixed_debt(self) -> Ints:
+        """Debt service of each option, fen, where its roof has but one source: ceil(rate * capital); else 0."""
+        debt = np.zeros(self.n_options, np.int64)
+        lone = self.sources_count[self.draw_roof] == 1
+        rate_of_roof = np.zeros(self.n_roofs, np.int64)
+        rate_of_roof[self.draw_roof[lone]] = self.source_rate[self.draw_source[lone]]
+        return debt + _ceil_product(rate_of_roof[self.option_roof], self.capital, RATE)
+
+    @cached_property
+    def reserve(self) -> Ints:
+        """Fen to take off each option's income so that any financing in fractions of a fen rounds.
+
+        1 + (max rate - min rate) * n / 2 for the n >= 2 sources of its roof, where one has a rate
+        (section 2 of the contract, "Exact plans"); else 0.
+        """
+        n = self.sources_count
+        high = np.zeros(self.n_roofs, np.int64)
+        low = np.full(self.n_roofs, np.iinfo(np.int64).max)
+        rate = self.source_rate[self.draw_source]
+        np.maximum.at(high, self.draw_roof, rate)
+        np.minimum.at(low, self.draw_roof, rate)
+        fen = np.where((n >= 2) & (high > 0), 1 - (-(high - low) * n // (2 * RATE)), 0)
+        return np.where(self.capital > 0, fen[self.option_roof], 0)
+
+    def gains(self, term: Term) -> Ints:
+        """Coefficient of each class in a term, in thousandths: (C,); zero for -capital, -links, fairness."""
+        if term.term == "people":
+            return self.weight * self.people
+        if term.priority is not None:
+            return np.where(self.priority == term.priority, self.weight * self.people, 0)
+        if term.term == "villages":
+            return np.where(self.collective, WEIGHT, 0)
+        return np.zeros(self.n_classes, np.int64)
+
+    def score(self, term: Term, decisions: Decisions) -> Fraction:
+        """The value in the sense that is maximised: -capital and -links as negative numbers."""
+        value = self.value(term, decisions)
+        return -value if term.term in ("-capital", "-links") else value
+
+    def value(self, term: Term, decisions: Decisions) -> Fraction:
+        """Exact value of a term as the contract reports it (-capital in yuan and positive)."""
+        if term.term == "-capital":
+            built = decisions.option[self.new & (decisions.option >= 0)]
+            return Fraction(int(self.capital[built].sum()), 100)
+        if term.term == "-links":
+            return Fraction(int(np.count_nonzero(decisions.pay_amount)))
+        heads = self.people * decisions.reached
+        if term.term == "fairness":
+            shares = [Fraction(int(heads[classes].sum()), total) for _, classes, total in self.shares]
+            return min(shares, default=Fraction(0))
+        return Fraction(sum((self.gains(term) * decisions.reached).tolist()), WEIGHT)
+
+    # --- back to a plan ----------------------------------------------------------------------------
+    def lift(self, decisions: Decisions) -> dict[str, Any]:
+        """Frames and totals of a plan, by the names of `roofalloc.plan.Plan`."""
+        instance = self.instance
+        roof_ids = instance.roofs["id"].to_numpy()[self.roof_row]
+        village_ids = instance.villages["id"].to_numpy()
+        on = np.flatnonzero(decisions.option >= 0)
+        chosen = decisions.option[on]
+        drawn = np.flatnonzero(decisions.draws)
+        interest = np.zeros(self.n_roofs, dtype=object)
+        for i, s, amount in zip(
+            self.draw_roof[drawn].tolist(),
+            self.draw_source[drawn].tolist(),
+            decisions.draws[drawn].tolist(),
+            strict=True,
+        ):
+            interest[i] += int(self.source_rate[s]) * amount
+        debt = np.array([-(-v // RATE) for v in interest[on]], dtype=np.int64)
+        options = instance.options[self.option_row[chosen]]
+        built = pl.DataFrame(
+            {
+                "roof": options["roof"],
+                "option": options["id"],
+                "watts": options["watts"],
+                "capital": options["capital"],
+                "income": options["income"],
+                "debt_service": debt,
+            },
+            schema=BUILT,
+        ).sort("roof")
+        financing = pl.DataFrame(
+            {
+                "roof": roof_ids[self.draw_roof[drawn]],
+                "source": instance.sources["id"].to_numpy()[self.draw_source[drawn]],
+                "amount": decisions.draws[drawn],
+            },
+            schema=FINANCING,
+        ).sort("roof", "source")
+        payments = (
+            pl.DataFrame(
+                {
+                    "roof": roof_ids[decisions.pay_roof],
+                    "village": village_ids[decisions.pay_village],
+                    "amount": decisions.pay_amount,
+                },
+                schema=PAYMENTS,
+            )
+            .filter(pl.col("amount") > 0)
+            .sort("roof", "village")
+        )
+        # Members are taken in the instance's order until the class's number is used up.
+        of_class = np.repeat(np.arange(self.n_classes), np.diff(self.member_ptr))
+        before = np.cumsum(self.member_count) - self.member_count
+        before -= before[self.member_ptr[:-1]][of_class] if len(of_class) else 0
+        taken = np.clip(decisions.reached[of_class] - before, 0, self.member_count)
+        is_collective = self.collective[of_class]
+        take_h = (taken > 0) & ~is_collective
+        households = pl.DataFrame(
+            {
+                "household": instance.households["id"].to_numpy()[self.member_row[take_h]],
+                "count": taken[take_h],
+            },
+            schema=HOUSEHOLDS,
+        ).sort("household")
+        take_v = (taken > 0) & is_collective
+        collectives = pl.DataFrame(
+            {"village": village_ids[self.member_row[take_v]]}, schema=COLLECTIVES
+        ).sort("village")
+        return {
+            "built": built,
+            "financing": financing,
+            "payments": payments,
+            "households": households,
+            "collectives": collectives,
+            "totals": self._totals(decisions, chosen, drawn),
+        }
+
+    def _totals(self, decisions: Decisions, chosen: Ints, drawn: Ints) -> Totals:
+        instance = self.instance
+        regions = instance.regions["id"].to_list()
+        at = {r: i for i, r in enumerate(regions)}
+        heads = self.people * decisions.reached
+        per_village = np.zeros((self.n_villages, 4), np.int64)
+        np.add.at(per_village[:, 0], self.class_village, heads)
+        np.add.at(per_village[:, 1], self.class_village, np.where(self.collective, 0, decisions.reached))
+        np.add.at(per_village[:, 2], self.class_village, np.where(self.collective, decisions.reached, 0))
+        np.add.at(per_village[:, 3], decisions.pay_village, decisions.pay_amount)
+        table = np.zeros((len(regions), 4), np.int64)
+        where = np.array([at[r] for r in instance.villages["region"]], dtype=np.int64)
+        np.add.at(table, where, per_village)
+        for child, parent in _children_first(instance):
+            table[parent] += table[child]
+        drawn_by = np.zeros(self.n_sources, np.int64)
+        np.add.at(drawn_by, self.draw_source[drawn], decisions.draws[drawn])
+        new = chosen[self.new[self.option_roof[chosen]]]
+        keys = ("people", "households", "villages", "paid")
+        return Totals(
+            people=int(heads.sum()),
+            households=int(decisions.reached[~self.collective].sum()),
+            villages=int(decisions.reached[self.collective].sum()),
+            capital=int(self.capital[new].sum()),
+            watts=int(self.watts[chosen].sum()),
+            income=int(self.income[chosen].sum()),
+            paid=int(decisions.pay_amount.sum()),
+            by_source=dict(zip(instance.sources["id"], drawn_by.tolist(), strict=True)),
+            by_region={
+                r: dict(zip(keys, row, strict=True)) for r, row in zip(regions, table.tolist(), strict=True)
+            },
+        )
+
+    def nothing(self) -> Decisions:
+        """The plan that does nothing; valid only where nothing must be done."""
+        empty = np.zeros(0, np.int64)
+        return Decisions(
+            np.full(self.n_roofs, -1, np.int64),
+            np.zeros(self.n_classes, np.int64),
+            np.zeros(self.n_draws, np.int64),
+            empty,
+            empty,
+            empty,
+        )
+
+
+def _ceil_product(a: Ints, b: Ints, scale: int) -> Ints:
+    """ceil(a * b / scale) without overflow; a <= 10 scale, b < 2**62, scale <= 1e9, all >= 0."""
+    high, low = np.divmod(b, scale)
+    return a * high - (-(a * low) // scale)
+
+
+def _parents(instance: Instance) -> Ints:
+    at = {r: i for i, r in enumerate(instance.regions["id"])}
+    return np.array([-1 if p is None else at[p] for p in instance.regions["parent"]], dtype=np.int64)
+
+
+def _depths(parent: Ints) -> Ints:
+    depth = np.zeros(len(parent), np.int64)
+    up = parent.copy()
+    while (up >= 0).any():
+        depth += up >= 0
+        up = np.where(up >= 0, parent[up], -1)
+    return depth
+
+
+def _children_first(instance: Instance) -> list[tuple[int, int]]:
+    """(child, parent) positions of regions, deepest first."""
+    parent = _parents(instance)
+    order = np.argsort(-_depths(parent), kind="stable")
+    return [(int(r), int(parent[r])) for r in order if parent[r] >= 0]
+
+
+def _within(instance: Instance) -> dict[str | None, Bools]:
+    """For each region (and None: everywhere) which region rows lie in region*."""
+    ids = instance.regions["id"].to_list()
+    masks = np.eye(len(ids), dtype=bool)
+    for child, above in _children_first(instance):
+        masks[above] |= masks[child]
+    result: dict[str | None, Bools] = {r: masks[i] for i, r in enumerate(ids)}
+    result[None] = np.ones(len(ids), dtype=bool)
+    return result
+
+
+def _codes(values: pl.Series, ids: pl.Series) -> Ints:
+    """Positions in ``ids`` of ``values``; -1 where null."""
+    table = pl.DataFrame({"id": ids, "at": np.arange(len(ids), dtype=np.int64)})
+    joined = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")
+    return joined["at"].fill_null(-1).to_numpy()
+
+
+def compile_problem(instance: Instance) -> Problem:
+    """Compile a valid instance into arrays.
+
+    Parameters
+    ----------
+    instance : a validated instance
+
+    Returns
+    -------
+    Problem : integer arrays; demands alike in village, need, people, weight and priority form a class
+    """
+    region_at = _codes(instance.roofs["region"], instance.regions["id"])
+    status = instance.roofs["status"].to_numpy()
+    roof_row = np.flatnonzero(status != "excluded")
+    position = np.full(len(status), -1, np.int64)
+    position[roof_row] = np.arange(len(roof_row))
+    status = status[roof_row]
+    operating = status == "operating"
+    n_roofs = len(roof_row)
+
+    of_row = position[_codes(instance.options["roof"], instance.roofs["id"])]
+    option_row = np.flatnonzero(of_row >= 0)
+    option_row = option_row[np.argsort(of_row[option_row], kind="stable")]
+    option_roof = of_row[option_row]
+    capital = instance.options["capital"].to_numpy()[option_row].copy()
+    capital[operating[option_roof]] = 0
+
+    within = _within(instance)
+    roof_region = region_at[roof_row]
+    draw_roof, draw_source = [], []
+    new = ~operating
+    for s, region in enumerate(instance.sources["region"]):
+        eligible = np.flatnonzero(within[region][roof_region] & new)
+        draw_roof.append(eligible)
+        draw_source.append(np.full(len(eligible), s, np.int64))
+    draws_r = np.concatenate(draw_roof) if draw_roof else np.zeros(0, np.int64)
+    draws_s = np.concatenate(draw_source) if draw_source else np.zeros(0, np.int64)
+    by_roof = np.argsort(draws_r, kind="stable")
+
+    ceilings = []
+    for position_, limit in enumerate(instance.policy.limits):
+        inside = within[limit.region][roof_region] & new
+        kind, amount = ("watts", limit.watts) if limit.capital is None else ("capital", limit.capital)
+        assert amount is not None
+        ceilings.append(Ceiling(position_, kind, amount, inside[option_roof]))
+
+    classes = _classes(instance)
+    village_region = _codes(instance.villages["region"], instance.regions["id"])
+    class_region = village_region[classes["village"]]
+    heads = classes["people"] * classes["count"]
+    floors = []
+    for position_, floor in enumerate(instance.policy.require):
+        counted = within[floor.region][class_region]
+        if floor.priority is not None:
+            counted = counted & (classes["priority"] == floor.priority)
+        people = floor.people
+        if people is None:
+            assert floor.share is not None
+            people = -(-floor.share * int(heads[counted].sum()) // SHARE)
+        floors.append(FloorRow(position_, people, counted))
+
+    parent = _parents(instance)
+    depth = _depths(parent)
+    ids = instance.regions["id"].to_list()
+    below = [i for i in range(len(ids)) if depth[i] == 1] or [i for i in range(len(ids)) if depth[i] == 0]
+    shares = []
+    for i in below:
+        counted = within[ids[i]][class_region]
+        if (total := int(heads[counted].sum())) > 0:
+            shares.append((ids[i], counted, total))
+
+    n_hubs, tail, head = _arcs(instance, roof_row, position, village_region, parent)
+    return Problem(
+        instance=instance,
+        roof_row=roof_row,
+        must=(status == "committed") | operating,
+        new=new,
+        option_row=option_row,
+        option_roof=option_roof,
+        option_ptr=np.searchsorted(option_roof, np.arange(n_roofs + 1)),
+        watts=instance.options["watts"].to_numpy()[option_row],
+        capital=capital,
+        income=instance.options["income"].to_numpy()[option_row],
+        point=_codes(instance.roofs["connection_point"], instance.connection_points["id"])[roof_row],
+        point_limit=instance.connection_points["limit_watts"].to_numpy(),
+        source_amount=instance.sources["amount"].to_numpy(),
+        source_rate=instance.sources["rate"].to_numpy(),
+        source_share=instance.sources["max_share"].to_numpy(),
+        draw_roof=draws_r[by_roof],
+        draw_source=draws_s[by_roof],
+        class_village=classes["village"],
+        need=classes["need"],
+        people=classes["people"],
+        weight=classes["weight"],
+        priority=classes["priority"],
+        count=classes["count"],
+        collective=classes["collective"].astype(bool),
+        member_ptr=classes["ptr"],
+        member_row=classes["row"],
+        member_count=classes["each"],
+        n_villages=len(instance.villages),
+        n_hubs=n_hubs,
+        arc_tail=tail,
+        arc_head=head,
+        ceilings=tuple(ceilings),
+        floors=tuple(floors),
+        shares=tuple(shares),
+    )
+
+
+def _classes(instance: Instance) -> dict[str, Ints]:
+    """Group like demands; members keep the instance's order."""
+    households = instance.households
+    villages = instance.villages
+    a = pl.DataFrame(
+        {
+            "village": _codes(households["village"], villages["id"]),
+            "collective": np.zeros(len(households), np.int8),
+            "need": households["need"],
+            "people": households["people"],
+            "weight": households["weight"],
+            "priority": households["priority"],
+            "row": np.arange(len(households), dtype=np.int64),
+            "each": households["count"],
+        }
+    )
+    has = villages.with_row_index("row").filter(pl.col("collective_need").is_not_null())
+    b = has.select(
+        pl.col("row").cast(pl.Int64).alias("village"),
+        pl.lit(1, pl.Int8).alias("collective"),
+        pl.col("collective_need").alias("need"),
+        pl.col("collective_people").alias("people"),
+        pl.lit(WEIGHT, pl.Int64).alias("weight"),
+        pl.col("priority"),
+        pl.col("row").cast(pl.Int64),
+        pl.lit(1, pl.Int64).alias("each"),
+    )
+    keys = ["village", "collective", "need", "people", "weight", "priority"]
+    demands = pl.concat([a, b]).sort([*keys, "row"])
+    code = demands.select(pl.struct(keys).rle_id().cast(pl.Int64).alias("c"))["c"].to_numpy()
+    starts = np.flatnonzero(np.diff(code, prepend=-1)) if len(code) else np.zeros(0, np.int64)
+    first = demands[starts] if len(starts) else demands.clear()
+    each = demands["each"].to_numpy()
+    result: dict[str, Ints] = {k: first[k].to_numpy().astype(np.int64) for k in keys}
+    result["count"] = np.add.reduceat(each, starts) if len(starts) else np.zeros(0, np.int64)
+    result["ptr"] = np.append(starts, len(code)).astype(np.int64)
+    result["row"] = demands["row"].to_numpy()
+    result["each"] = each
+    return result
+
+
+def _arcs(
+    instance: Instance, roof_row: Ints, position: Ints, village_region: Ints, parent: Ints
+) -> tuple[int, Ints, Ints]:
+    """Links as arcs roof -> village, or through the region tree where distance is unlimited."""
+    n_roofs = len(roof_row)
+    links = derive_links(instance)
+    if links is not None:
+        roofs, villages = position[links[0]], links[1].astype(np.int64)
+        keep = roofs >= 0
+        roofs, villages = roofs[keep], villages[keep]
+        order = np.lexsort((villages, roofs))
+        return 0, roofs[order], n_roofs + villages[order]
+    n_hubs = len(parent)
+    serves = _codes(instance.roofs["serves"], instance.regions["id"])[roof_row]
+    children = np.flatnonzero(parent >= 0)
+    tail = [np.arange(n_roofs), n_roofs + parent[children], n_roofs + village_region]
+    head = [
+        n_roofs + serves,
+        n_roofs + children,
+        n_roofs + n_hubs + np.arange(len(village_region)),
+    ]
+    return n_hubs, np.concatenate(tail), np.concatenate(head)

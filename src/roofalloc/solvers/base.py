@@ -1,0 +1,108 @@
+"""What a solver variant is: one function, from a `Problem` and a `Stage` to an `Answer`.
+
+A variant is one file with a function ``solve(problem, stage, run) -> Answer`` and one row in
+`roofalloc.solvers.registry`. It may return floats: `roofalloc.solving` makes every answer exact, checks
+it and certifies what can be certified. "Score" is the value in the sense that is maximised, so -capital
+and -links are negative numbers here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from roofalloc.problem import Choice, Decisions, Problem, Stage
+
+Stopped = Literal["proved", "gap", "time", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Limits and channels of one stage.
+
+    Attributes
+    ----------
+    gap : relative gap at which to stop, |bound - value| / max(1, |value|)
+    deadline : `time.monotonic` second at which to stop, or None
+    seed, threads : for the back end; threads None is the back end's choice
+    start : a plan to begin with, exact and feasible for the stage, or None
+    reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
+    options : back end options of the user, verbatim
+    cancelled : true once the user wants to stop; ask it often
+    report : call with each better choice, and with the bound (a score; None where unknown)
+    """
+
+    gap: float = 1e-4
+    deadline: float | None = None
+    seed: int = 0
+    threads: int | None = None
+    start: Decisions | None = None
+    reserve: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cancelled: Callable[[], bool] = lambda: False
+    report: Callable[[Choice | None, float | None], None] = lambda choice, bound: None
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline (never negative), or infinity."""
+        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a variant found, and, apart from it, why it stopped.
+
+    Attributes
+    ----------
+    choice : the best found, or None
+    bound : best bound on the score; None where the variant has none
+    stopped : "proved": nothing better exists (or, with ``infeasible``, nothing at all)
+    infeasible : the variant says that no plan exists
+    message : what went wrong, for people
+    """
+
+    choice: Choice | None
+    bound: float | None
+    stopped: Stopped
+    infeasible: bool = False
+    message: str = ""
+
+
+class Solve(Protocol):
+    """The one function of a variant."""
+
+    def __call__(self, problem: Problem, stage: Stage, run: Run) -> Answer:
+        """Maximise the stage's term with the earlier ones held."""
+        ...
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the registry: what a variant can do, known without importing it.
+
+    Attributes
+    ----------
+    name : as in ``solve(solver=...)``
+    title : one line for people
+    home : ``module:function``
+    requires : import names it needs
+    extra : the extra of roofalloc that installs them; None for core dependencies
+    exact : reaches the optimum, given time
+    bounds : gives bounds of its own
+    terms : the kinds of terms it can optimise
+    switches : the policy switches it keeps
+    """
+
+    name: str
+    title: str
+    home: str
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+    exact: bool = True
+    bounds: bool = True
+    terms: frozenset[str] = frozenset({"people", "villages", "-capital", "-links", "fairness"})
+    switches: frozenset[str] = frozenset(
+        {"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"}
+    )
