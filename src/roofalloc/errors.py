@@ -64,9 +64,21 @@ class Fault:
 
 
 class InstanceError(RoofallocError):
-    """An instance or plan file that does not keep the contract; carries every fault at once."""
+    """An instance or plan file that does not keep the contract; carries every fault at once.
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    Attributes
+    ----------
+    faults : the faults; of a check that fails on very many rows only the first
+    count : how many there are in all
+    """
+
+    def __init__(self, faults: Sequence[Fault], count: int | None = None) -> None:
         self.faults = tuple(faults)
-        count = len(self.faults)
-        super().__init__(f"{count} fault{'s' if count != 1 else ''}:\n" + "\n".join(map(str, self.faults)))
+        self.count = len(self.faults) if count is None else count
+        lines = [f"{self.count:,} fault{'s' if self.count != 1 else ''}:", *map(str, self.faults)]
+        if self.count > len(self.faults):
+            lines.append(f"and {self.count - len(self.faults):,} more")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[InstanceError], tuple[tuple[Fault, ...], int]]:
+        return type(self), (self.faults, self.count)

@@ -14,8 +14,9 @@ from typing import Any
 
 import polars as pl
 
-STATUSES = ("candidate", "committed", "operating", "excluded")
-TERMS = ("people", "villages", "-capital", "-links", "fairness")  # and people@p
+from .columns import STATUSES, TERMS
+
+__all__ = ["SCHEMA", "STATUSES", "TERMS", "Floor", "Instance", "Limit", "Policy", "Term"]
 
 #: Columns of each table and their types in memory. Extra ``x_...`` columns (String) may follow.
 SCHEMA: Mapping[str, Mapping[str, Any]] = {
@@ -139,3 +140,22 @@ class Instance:
     policy: Policy = Policy()
     assumptions: Mapping[str, Decimal] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_records(cls, *, name: str, **parts: Any) -> Instance:
+        """An instance from lists of mappings in the units and names of the files.
+
+        Parameters
+        ----------
+        name : the instance's name
+        parts : the keys of an instance file: ``regions=[...]``, ``policy={...}``, ``notes="..."``
+
+        Raises
+        ------
+        InstanceError
+            with every fault.
+        """
+        from .validation import Report, raw_document, validated
+
+        report = Report()
+        return validated(raw_document({"name": name, **parts}, name, report, "any"), name, report)

@@ -1,0 +1,451 @@
+"""The columns of every table: what a cell may hold, and how it becomes an exact integer.
+
+This is where a rule about one cell lives (`TABLES`, `POLICY`, ...); rules between cells, rows and tables live
+in `roofalloc.validation`. Every form of file reaches this module as `RawColumn`: the values as found, never
+through binary. Numbers become integers in the units of `roofalloc.instance.SCHEMA`; doubles count
+by their shortest representation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+#: The largest number in memory units; totals stay below it too, so that sums fit 64 bits with room to spare.
+LARGEST = 2**62 - 1
+
+Kind = Literal["id", "reference", "text", "literal", "choice", "number", "float"]
+
+
+class Number(str):
+    """A number exactly as it was written, told apart from text."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : in files
+    kind : ``id`` and ``reference`` are text with a form; ``literal`` is text that may also be written as a number or
+        boolean and keeps its literal; ``number`` is an exact decimal; ``float`` a double (coordinates)
+    field : in memory, ``name`` unless given
+    what : the noun of a number, e.g. ``"an amount"``
+    places : decimal places of a number; in memory it is an integer of that many places
+    low, high : bounds in memory units, both allowed; None is open
+    choices : for ``choice``
+    refers : the table a ``reference`` points into
+    default : in memory units, where the cell is absent and no rule between columns fills it
+    """
+
+    name: str
+    kind: Kind = "text"
+    field: str = ""
+    what: str = "a number"
+    places: int = 0
+    required: bool = False
+    low: int | None = None
+    high: int | None = None
+    choices: tuple[str, ...] = ()
+    refers: str = ""
+    default: int | str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name in memory."""
+        return self.field or self.name
+
+    @property
+    def expected(self) -> str:
+        """What a cell of this column must hold, as a phrase for faults."""
+        if self.kind == "id":
+            return "an id: text without blanks at its ends and without control characters"
+        if self.kind == "reference":
+            return f"the id of one of the {self.refers}"
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "text":
+            return "text"
+        if self.kind == "literal":
+            return "text, a number or a boolean"
+        phrase = self.what
+        low = None if self.low is None else decimal_text(self.low, self.places)
+        high = None if self.high is None else decimal_text(self.high, self.places)
+        if self.low == 1 and self.places and high is None:
+            phrase += " above 0"
+        elif self.low == 1 and self.places:
+            phrase += f" above 0 and at most {high}"
+        elif low is not None and high is not None:
+            phrase += f" between {low} and {high}"
+        elif low is not None:
+            phrase += f" of at least {low}"
+        if self.kind == "number" and self.places:
+            phrase += f" with at most {_WORDS[self.places]} decimal places"
+        return phrase
+
+
+_WORDS = {2: "two", 3: "three", 6: "six", 9: "nine"}
+
+
+def _money(name: str, low: int = 0, **more: Any) -> Column:
+    return Column(name, "number", what="an amount", places=2, low=low, **more)
+
+
+def _power(name: str, field: str, low: int, **more: Any) -> Column:
+    return Column(name, "number", field, what="kilowatts", places=3, low=low, **more)
+
+
+def _rate(name: str) -> Column:
+    return Column(name, "number", what="a yearly rate", places=9, low=0, high=5 * 10**9)
+
+
+def _share(name: str, **more: Any) -> Column:
+    return Column(name, "number", what="a share", places=6, low=1, high=10**6, **more)
+
+
+def _assumption(name: str, what: str, high: int | None = None) -> Column:
+    return Column(name, "number", what=what, places=9, low=0, high=high)
+
+
+def _whole(name: str, low: int = 0, high: int | None = None, **more: Any) -> Column:
+    return Column(name, "number", what="a whole number", low=low, high=high, **more)
+
+
+def _to(table: str, name: str, required: bool = False) -> Column:
+    return Column(name, "reference", refers=table, required=required)
+
+
+_ID = Column("id", "id", required=True)
+_NAME = Column("name")
+_LON = Column("lon", "float", what="degrees", low=-180, high=180)
+_LAT = Column("lat", "float", what="degrees", low=-90, high=90)
+
+STATUSES = ("candidate", "committed", "operating", "excluded")
+TERMS = ("people", "villages", "-capital", "-links", "fairness")  # and people@p
+
+#: The tables of the contract; further columns named ``x_...`` are kept as literals.
+TABLES: dict[str, tuple[Column, ...]] = {
+    "regions": (_ID, _NAME, _to("regions", "parent")),
+    "sources": (
+        _ID,
+        _NAME,
+        _to("regions", "region"),
+        _money("amount", required=True),
+        _rate("rate"),
+        _rate("interest"),
+        _whole("years", 1, 1000),
+        _share("max_share", default=10**6),
+    ),
+    "connection_points": (_ID, _NAME, _power("limit_kw", "limit_watts", 0, required=True)),
+    "roofs": (
+        _ID,
+        _NAME,
+        _to("regions", "region", required=True),
+        _to("regions", "serves"),
+        _LON,
+        _LAT,
+        Column("area_m2", "float", what="square metres", low=0),
+        Column("kind", "literal"),
+        _to("connection_points", "connection_point"),
+        Column("status", "choice", choices=STATUSES, default="candidate"),
+    ),
+    "options": (
+        _to("roofs", "roof", required=True),
+        Column("id", "id"),
+        _power("kw", "watts", 1, required=True),
+        _money("capital"),
+        _money("income"),
+        Column("scheme", "literal"),
+    ),
+    "villages": (
+        _ID,
+        _NAME,
+        _to("regions", "region", required=True),
+        _LON,
+        _LAT,
+        _whole("priority", default=1),
+        _money("collective_need", 1),
+        _whole("collective_people", default=0),
+    ),
+    "households": (
+        _ID,
+        _to("villages", "village", required=True),
+        _whole("people", required=True),
+        _money("need", 1, required=True),
+        _whole("priority"),
+        Column("weight", "number", what="a weight", places=3, low=0, default=1000),
+        _whole("count", 1, default=1),
+        Column("cause", "literal"),
+        Column("labour", "literal"),
+    ),
+    "links": (_to("roofs", "roof", required=True), _to("villages", "village", required=True)),
+}
+
+#: What stands beside the tables, each read as a table of its own (``assumptions`` has one row).
+HEAD = (
+    Column("format"),
+    Column("name", required=True),
+    Column("currency", default="CNY"),
+    Column("notes"),
+)
+POLICY = (
+    Column("max_distance_km", "number", what="a distance", places=3, low=0),
+    _whole("max_roofs_per_village", 1),
+    _whole("max_villages_per_roof", 1),
+    _money("min_payment"),
+)
+OBJECTIVE = (
+    Column("term", required=True),
+    Column("tolerance", "number", what="a tolerance", places=9, low=0, default=0),
+)
+REQUIRE = (_to("regions", "region"), _whole("priority"), _whole("people"), _share("share"))
+LIMITS = (_to("regions", "region"), _money("capital"), _power("kw", "watts", 0))
+ASSUMPTIONS = (
+    _assumption("cost_per_kw", "an amount"),
+    _assumption("kwh_per_kw", "kilowatt hours"),
+    _assumption("degradation", "a share", 10**9),
+    _whole("horizon", 1, 1000),
+    _assumption("tariff", "an amount"),
+    _assumption("running_cost_per_kw", "an amount"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumn:
+    """Values as found, null where absent.
+
+    ``kind`` says what all of them are: ``"text"``, ``"number"`` (native numbers, or literals as text),
+    ``"any"`` (text that may be either: CSV), or ``"mixed"``: then ``kinds`` says it row by row, with
+    ``"boolean"`` and ``"other"`` besides.
+    """
+
+    values: pl.Series
+    kind: Literal["text", "number", "any", "mixed"]
+    kinds: pl.Series | None = None
+
+    def wrong(self, allowed: Iterable[str]) -> pl.Series | None:
+        """Mask of the values whose kind is none of `allowed`, None where there is none."""
+        allowed = {*allowed, "any"}
+        if self.kind != "mixed":
+            if self.kind in allowed or self.values.null_count() == len(self.values):
+                return None
+            return self.values.is_not_null()
+        assert self.kinds is not None
+        mask = self.values.is_not_null() & ~self.kinds.is_in(sorted(allowed))
+        return mask if mask.any() else None
+
+
+def raw_from_series(series: pl.Series) -> RawColumn:
+    """A column of a frame: text stays text, numbers stay native, booleans and all else are no number."""
+    kind = series.dtype
+    if kind == pl.Null:
+        return RawColumn(series.cast(pl.String), "any")
+    if kind == pl.String:
+        return RawColumn(series, "text")
+    if isinstance(kind, (pl.Categorical, pl.Enum)):
+        return RawColumn(series.cast(pl.String), "text")
+    if kind.is_numeric():
+        return RawColumn(series.cast(pl.String) if kind == pl.Float32 else series, "number")
+    if kind == pl.Boolean:
+        return RawColumn(series.cast(pl.String), "mixed", _constant("boolean", len(series)))
+    if kind == pl.Object:
+        return raw_from_values(series.to_list(), "text")
+    shown = pl.Series(series.name, [None if v is None else str(v) for v in series.to_list()], dtype=pl.String)
+    return RawColumn(shown, "mixed", _constant("other", len(series)))
+
+
+def raw_from_values(values: Sequence[Any], text: Literal["text", "any"]) -> RawColumn:
+    """A column of Python values: `Number`, int, float and Decimal are numbers, str is `text`."""
+    types = set(map(type, values)) - {type(None)}
+    try:
+        if types <= {Number}:
+            return RawColumn(pl.Series(values, dtype=pl.String), "number" if types else "any")
+        if types == {str}:
+            return RawColumn(pl.Series(values, dtype=pl.String), text)
+    except UnicodeEncodeError:
+        pass  # half a surrogate pair somewhere: told below, value by value
+    pairs = [_literal(value, text) for value in values]
+    shown = pl.Series([literal for literal, _ in pairs], dtype=pl.String)
+    kinds = pl.Series([kind for _, kind in pairs], dtype=pl.String)
+    if (kinds.drop_nulls() == "number").all():
+        return RawColumn(shown, "number")
+    return RawColumn(shown, "mixed", kinds)
+
+
+def _constant(value: str, length: int) -> pl.Series:
+    return pl.repeat(value, length, dtype=pl.String, eager=True)
+
+
+def _literal(value: Any, text: str) -> tuple[str | None, str | None]:
+    """Text and kind of one Python value."""
+    if value is None:
+        return None, None
+    if isinstance(value, Number):
+        return str(value), "number"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode(errors="backslashreplace").decode(), "other"
+        return str(value), text
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value)).lower(), "boolean"
+    if isinstance(value, np.generic):
+        return _literal(value.item() if not isinstance(value, np.float32) else Decimal(str(value)), text)
+    if isinstance(value, float):
+        return repr(value), "number"
+    if isinstance(value, (int, Decimal)):
+        try:
+            return str(value), "number"
+        except ValueError:  # thousands of digits
+            return f"{value:#x}", "number"
+    return str(value).encode(errors="backslashreplace").decode(), "other"
+
+
+NOT_A_NUMBER = "not a number"
+TOO_LARGE = "too large"
+TOO_FINE = "too many decimal places"
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+def exact_integers(values: pl.Series, places: int) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """Numbers as integers of `places` decimal places, exactly.
+
+    Parameters
+    ----------
+    values : literals (String), integers, Decimal or doubles
+
+    Returns
+    -------
+    Int64, null where absent or wrong; and for each reason that occurs the mask of the values it refuses
+    """
+    if values.dtype == pl.String:
+        return _from_text(values, places)
+    if values.dtype.is_integer():
+        largest = LARGEST // 10**places
+        wide = values.cast(pl.Int128)
+        fits = (wide >= -largest) & (wide <= largest)
+        exact = pl.select(pl.when(fits).then(wide)).to_series().cast(pl.Int64) * 10**places
+        return exact, _reasons({TOO_LARGE: values.is_not_null() & ~fits})
+    if values.dtype.is_decimal():
+        return _from_text(values.cast(pl.String), places)
+    doubles = values.cast(pl.Float64).to_numpy()
+    with np.errstate(all="ignore"):
+        scaled = np.rint(doubles * 10.0**places)
+        # k / 10^places with at most 15 digits is the shortest representation of its double
+        short = (np.abs(scaled) < 1e15) & (scaled / 10.0**places == doubles)
+    exact = pl.Series(np.where(short, scaled, 0.0).astype(np.int64))
+    simple = pl.Series(short) & values.is_not_null()
+    if (simple | values.is_null()).all():
+        return pl.select(pl.when(simple).then(exact)).to_series(), {}
+    # the rest in Python, by repr
+    rest = [None if ok or x is None else repr(x) for ok, x in zip(simple, values, strict=True)]
+    odd, reasons = _from_text(pl.Series(rest, dtype=pl.String), places)
+    return pl.select(pl.when(simple).then(exact).otherwise(odd)).to_series(), reasons
+
+
+def _from_text(values: pl.Series, places: int) -> tuple[pl.Series, dict[str, pl.Series]]:
+    digits = 15 - places if places < 9 else 8
+    fraction = rf"(\.\d{{1,{places}}}0*)?" if places else r"(\.0+)?"
+    plain = values.str.contains(rf"^-?[0-9]{{1,{digits + 1}}}{fraction}$".replace(r"\d", "[0-9]"))
+    exact = (
+        pl.select(pl.when(plain).then(values))
+        .to_series()
+        .cast(pl.Decimal(38, places), strict=False)
+        .to_physical()
+        .cast(pl.Int64)
+    )
+    odd = (values.is_not_null() & ~plain).arg_true()
+    if not len(odd):
+        return exact, {}
+    found = [_integer_or_reason(text, places) for text in values.gather(odd)]
+    exact = exact.scatter(odd, pl.Series([k if isinstance(k, int) else None for k in found], dtype=pl.Int64))
+    reasons = {}
+    for reason in (NOT_A_NUMBER, TOO_LARGE, TOO_FINE):
+        hits = odd.filter(pl.Series([k == reason for k in found], dtype=pl.Boolean))
+        mask = np.zeros(len(values), dtype=bool)
+        mask[hits.to_numpy()] = True
+        reasons[reason] = pl.Series(mask)
+    return exact, _reasons(reasons)
+
+
+def _reasons(masks: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    return {reason: mask for reason, mask in masks.items() if mask.any()}
+
+
+def _integer_or_reason(text: str, places: int) -> int | str:
+    if not _NUMBER.fullmatch(text):
+        return NOT_A_NUMBER
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return TOO_FINE if "e-" in text.lower() else TOO_LARGE
+    if not number:
+        return 0
+    if number.adjusted() + places > 19:
+        return TOO_LARGE
+    _, mantissa, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    shift = exponent + places
+    if shift < 0 and any(mantissa[shift:]):
+        return TOO_FINE
+    kept = mantissa[:shift] if shift < 0 else mantissa
+    value = int("".join(map(str, kept)) or "0") * 10 ** max(shift, 0)
+    if value > LARGEST:
+        return TOO_LARGE
+    return -value if number < 0 else value
+
+
+def doubles(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Coordinates: the nearest doubles, null where absent or wrong, and the mask of the wrong ones."""
+    if values.dtype == pl.String:
+        good = values.str.contains(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$")
+        found = pl.select(pl.when(good).then(values)).to_series().cast(pl.Float64, strict=False)
+    else:
+        found = values.cast(pl.Float64, strict=False)
+    finite = found.is_finite().fill_null(False)
+    return pl.select(pl.when(finite).then(found + 0.0)).to_series(), values.is_not_null() & ~finite
+
+
+def decimal_text(value: int, places: int) -> str:
+    """An integer of `places` decimal places as a minimal decimal: ``decimal_text(150, 2)`` is ``"1.5"``."""
+    whole, rest = divmod(abs(value), 10**places)
+    text = f"{whole}.{rest:0{places}}".rstrip("0") if rest else str(whole)
+    return "-" + text if value < 0 else text
+
+
+def decimal_texts(values: pl.Series, places: int) -> pl.Series:
+    """`decimal_text` of a whole column of integers."""
+    if not places:
+        return values.cast(pl.String)
+    v = pl.col("v")
+    rest = v.abs() % 10**places
+    text = (
+        pl.when(v < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+        + (v.abs() // 10**places).cast(pl.String)
+        + pl.when(rest == 0)
+        .then(pl.lit(""))
+        .otherwise(pl.lit(".") + rest.cast(pl.String).str.zfill(places).str.strip_chars_end("0"))
+    )
+    return pl.DataFrame({"v": values}).select(text.alias(values.name)).to_series()
+
+
+def double_texts(values: pl.Series) -> pl.Series:
+    """Doubles as minimal decimals of their shortest representation, without exponents."""
+    texts = [None if x is None else _plain(x) for x in values]
+    return pl.Series(values.name, texts, dtype=pl.String)
+
+
+def _plain(x: float) -> str:
+    text = format(Decimal(repr(x)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,594 @@
+"""From raw tables to an instance: every fault at once, each with its place.
+
+`Report` collects faults. `parse_table` checks cells by the specifications in `roofalloc.columns`; the functions
+named ``_check_...`` hold the rules between cells, rows and tables. A form of file only has to
+say where a row stands (`Origin`) and hand over its columns as found (`RawTable`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+import polars as pl
+
+from . import columns as c
+from . import financing
+from .errors import Fault, InstanceError
+from .instance import SCHEMA, Floor, Instance, Limit, Policy, Term
+
+FORMAT = "roofalloc-instance/1"
+MISSING = "nothing given"
+
+#: Order of the tables in a fault report.
+ORDER = ("", *c.TABLES, "policy", "policy.objective", "policy.require", "policy.limits", "assumptions")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's rows stand in its file. ``row`` maps a position to what a reader counts, None: no rows."""
+
+    path: str
+    table: str
+    row: Callable[[int], int | None] = lambda position: position
+
+    def fault(
+        self, position: int | None, column: str | None, value: Any, expected: str, hint: str | None
+    ) -> Fault:
+        """A fault at a cell, row, column or the whole table."""
+        row = None if position is None else self.row(position)
+        return Fault(self.path, self.table, row, column, shown(value), expected, hint)
+
+    def named(self, position: int) -> str:
+        """How to call a row in a sentence."""
+        return f"row {self.row(position)}"
+
+
+@dataclass(frozen=True)
+class NestedOptions(Origin):
+    """Options inside the roofs of a JSON document: faults name the roof's row and the option's position."""
+
+    roofs: Sequence[int] = ()
+    places: Sequence[int] = ()
+
+    def fault(
+        self, position: int | None, column: str | None, value: Any, expected: str, hint: str | None
+    ) -> Fault:
+        """A fault at a cell of an option."""
+        if position is None:
+            return Fault(self.path, "roofs", None, f"options.{column}", shown(value), expected, hint)
+        name = f"options[{self.places[position]}]" + (f".{column}" if column else "")
+        return Fault(self.path, "roofs", self.row(self.roofs[position]), name, shown(value), expected, hint)
+
+    def named(self, position: int) -> str:
+        """How to call an option in a sentence."""
+        return f"options[{self.places[position]}]"
+
+
+def shown(value: Any) -> str | None:
+    """A value as text, cut where it is long."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@dataclass
+class RawTable:
+    """A table as found: columns by the name found, all of `height` rows."""
+
+    origin: Origin
+    height: int
+    columns: dict[str, c.RawColumn] = field(default_factory=dict)
+
+
+class Report:
+    """Faults found so far. Of each check at most `MOST` are kept, all are counted."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.count = 0
+
+    def add(
+        self,
+        origin: Origin,
+        column: str | None = None,
+        *,
+        row: int | None = None,
+        value: Any = None,
+        expected: str,
+        hint: str | None = None,
+    ) -> None:
+        """One fault."""
+        self.count += 1
+        self.faults.append(origin.fault(row, column, value, expected, hint))
+
+    def rows(
+        self,
+        origin: Origin,
+        column: str | None,
+        mask: pl.Series,
+        *,
+        values: pl.Series | None = None,
+        expected: str | Callable[[int], str],
+        hint: str | Callable[[int], str | None] | None = None,
+    ) -> None:
+        """A fault at every row of the mask; `values` and `hint` may depend on the row's position."""
+        where = mask.fill_null(False).arg_true()
+        self.count += len(where)
+        where = where.head(self.MOST)
+        found = [None] * len(where) if values is None else values.gather(where).to_list()
+        for position, value in zip(where.to_list(), found, strict=True):
+            said = hint(position) if callable(hint) else hint
+            phrase = expected(position) if callable(expected) else expected
+            self.faults.append(origin.fault(position, column, value, phrase, said))
+
+    def raise_if_any(self) -> None:
+        """Raise `InstanceError` with all that was found, ordered by table and row."""
+        if not self.count:
+            return
+        place = {table: k for k, table in enumerate(ORDER)}
+        self.faults.sort(key=lambda f: (place.get(f.table, len(place)), -1 if f.row is None else f.row))
+        raise InstanceError(self.faults, self.count)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the closest of the known names, None where none is close."""
+    known = list(known)
+    if len(known) > 2000:  # difflib compares with each: keep those that could be close
+        known = [
+            k for k in known if abs(len(k) - len(name)) <= 1 and (k[:2] == name[:2] or k[-2:] == name[-2:])
+        ]
+        known = known[:2000]
+    folded = {k.casefold().strip(): k for k in reversed(known)}
+    close = folded.get(name.casefold().strip())
+    if close is None:
+        found = difflib.get_close_matches(name, known, 1, 0.6)
+        close = found[0] if found else None
+    return None if close is None else f'did you mean "{close}"?'
+
+
+# Cells ------------------------------------------------------------------------------------------------------
+
+
+def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra: bool = True) -> pl.DataFrame:
+    """Check the cells of a table and bring them to the types of memory; absent and faulty cells are null.
+
+    ``x_...`` columns follow as literals where `extra`; other unknown columns are faults.
+    """
+    known = {spec.name for spec in specs}
+    kept: list[pl.Series] = []
+    for spec in specs:
+        found = raw.columns.get(spec.name)
+        if found is None:
+            kept.append(pl.Series(spec.key, [None] * raw.height, dtype=_memory_type(spec)))
+            if spec.required and (raw.height or raw.columns):
+                report.add(raw.origin, spec.name, expected=spec.expected, hint=MISSING)
+        else:
+            kept.append(_parse_column(raw, found, spec, report).alias(spec.key))
+    for name in sorted(raw.columns):
+        if name in known:
+            continue
+        if extra and name.startswith("x_"):
+            kept.append(_parse_column(raw, raw.columns[name], c.Column(name, "literal"), report).alias(name))
+        else:
+            allowed = f"one of {', '.join(spec.name for spec in specs)}" + (" or x_..." if extra else "")
+            report.add(raw.origin, name, expected=allowed, hint=did_you_mean(name, known) or "unknown name")
+    return pl.DataFrame(kept)
+
+
+def _memory_type(spec: c.Column) -> Any:
+    return {"number": pl.Int64, "float": pl.Float64}.get(spec.kind, pl.String)
+
+
+def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Report) -> pl.Series:
+    def fault(mask: pl.Series, hint: str) -> None:
+        report.rows(raw.origin, spec.name, mask, values=found.values, expected=spec.expected, hint=hint)
+
+    values = found.values
+    if values.dtype == pl.String and (empty := values == "").any():
+        values = pl.select(pl.when(~empty).then(values)).to_series()  # an empty text is absent in every form
+    if spec.required:
+        report.rows(raw.origin, spec.name, values.is_null(), expected=spec.expected, hint=MISSING)
+
+    allowed = {
+        "number": ("number",),
+        "float": ("number",),
+        "literal": ("text", "number", "boolean"),
+    }.get(spec.kind, ("text",))
+    wrong = found.wrong(allowed)
+    if wrong is not None:
+        said = c.NOT_A_NUMBER if allowed == ("number",) else "not text"
+        fault(wrong & values.is_not_null(), said)
+        values = _without(values, wrong)
+        if values.null_count() == len(values):
+            return values.clear(len(values)).cast(_memory_type(spec), strict=False)
+
+    if spec.kind == "number":
+        exact, reasons = c.exact_integers(values, spec.places)
+        for reason, mask in reasons.items():
+            fault(mask, reason)
+        large = exact.abs() > c.LARGEST
+        fault(large, c.TOO_LARGE)
+        return _within(_without(exact, large), spec, fault)
+    if spec.kind == "float":
+        exact, odd = c.doubles(values)
+        fault(odd, c.NOT_A_NUMBER)
+        return _within(exact, spec, fault)
+    if values.dtype != pl.String:
+        values = c.double_texts(values) if values.dtype.is_float() else values.cast(pl.String)
+    if spec.kind == "id":
+        odd = values.str.contains(r"^\s|\s$|\p{Cc}")
+        fault(odd, "blanks or control characters")
+    elif spec.kind == "choice":
+        odd = values.is_not_null() & ~values.is_in(list(spec.choices))
+        if odd.any():
+            report.rows(
+                raw.origin,
+                spec.name,
+                odd,
+                values=values,
+                expected=spec.expected,
+                hint=lambda k: did_you_mean(values[k], spec.choices),
+            )
+            values = _without(values, odd)
+    return values
+
+
+def _within(values: pl.Series, spec: c.Column, fault: Callable[..., None]) -> pl.Series:
+    outside = []
+    if spec.low is not None:
+        outside.append(values < spec.low)
+    if spec.high is not None:
+        outside.append(values > spec.high)
+    for odd in outside:
+        if odd.any():
+            fault(odd, "out of range")
+            values = _without(values, odd)
+    return values
+
+
+def _without(values: pl.Series, mask: pl.Series) -> pl.Series:
+    return pl.select(pl.when(~mask.fill_null(False)).then(values)).to_series()
+
+
+# Documents: JSON, TOML and Python objects -------------------------------------------------------------------
+
+
+def raw_document(
+    document: Mapping[str, Any], path: str, report: Report, text: Literal["text", "any"] = "text"
+) -> dict[str, RawTable]:
+    """Raw tables of a document of nested mappings and lists, by the names of `ORDER`.
+
+    Parameters
+    ----------
+    text : ``"any"`` where text may also stand for a number
+    """
+    reader = _DocumentReader(path, report, text)
+    raw: dict[str, RawTable] = {}
+    for name in c.TABLES:
+        if name in document and name != "options" and document[name] is not None:
+            raw |= reader.table(name, document[name])
+    policy = dict(reader.mapping("policy", document.get("policy")))
+    terms = policy.pop("objective", None)
+    if isinstance(terms, (list, tuple)):
+        terms = [{"term": term} if isinstance(term, str) else term for term in terms]
+        if not terms:
+            report.add(Origin(path, "policy"), "objective", value="[]", expected="at least one term")
+    for name, rows in (
+        ("policy.objective", terms),
+        ("policy.require", policy.pop("require", None)),
+        ("policy.limits", policy.pop("limits", None)),
+    ):
+        if rows is not None:
+            raw |= reader.table(name, rows)
+    raw["policy"] = reader.single("policy", policy)
+    raw["assumptions"] = reader.single(
+        "assumptions", reader.mapping("assumptions", document.get("assumptions"))
+    )
+    rest = {key: value for key, value in document.items() if key not in (*c.TABLES, "policy", "assumptions")}
+    if "options" in document:
+        report.add(Origin(path, "options"), expected="options inside their roofs", hint="unknown name")
+    raw[""] = reader.single("", rest)
+    return raw
+
+
+class TwiceDict(dict[str, Any]):
+    """An object of a document in which keys stood more than once."""
+
+    twice: tuple[str, ...] = ()
+
+
+@dataclass
+class _DocumentReader:
+    path: str
+    report: Report
+    text: Literal["text", "any"]
+
+    def mapping(self, table: str, value: Any) -> Mapping[str, Any]:
+        if value is None:
+            return {}
+        if isinstance(value, Mapping):
+            return value
+        self.report.add(
+            Origin(self.path, table), value=_brief(value), expected="an object of keys and values"
+        )
+        return {}
+
+    def single(self, table: str, row: Mapping[str, Any]) -> RawTable:
+        origin = Origin(self.path, table, lambda position: None)
+        self._twice(origin, [row])
+        return RawTable(origin, 1, {str(k): c.raw_from_values([v], self.text) for k, v in row.items()})
+
+    def table(self, name: str, rows: Any) -> dict[str, RawTable]:
+        origin = Origin(self.path, name)
+        if not isinstance(rows, (list, tuple)):
+            self.report.add(origin, value=_brief(rows), expected="a list of objects")
+            return {name: RawTable(origin, 0)}
+        origin, rows = self._objects(origin, rows)
+        if name != "roofs":
+            return {name: self._columns(origin, rows)}
+        nested = [row.get("options") for row in rows]
+        roofs = self._columns(origin, rows, leave="options")
+        return {"roofs": roofs} | self._options(origin, [row.get("id") for row in rows], nested)
+
+    def _objects(self, origin: Origin, rows: Sequence[Any]) -> tuple[Origin, Sequence[Mapping[str, Any]]]:
+        if {*map(type, rows)} <= {dict}:
+            return origin, rows
+        good = []
+        for k, row in enumerate(rows):
+            if isinstance(row, Mapping):
+                good.append(k)
+            else:
+                self.report.add(origin, row=k, value=_brief(row), expected="an object of keys and values")
+        rows = [rows[k] for k in good]
+        origin = Origin(origin.path, origin.table, lambda position: good[position])
+        self._twice(origin, rows)
+        return origin, rows
+
+    def _twice(self, origin: Origin, rows: Sequence[Mapping[str, Any]]) -> None:
+        for k, row in enumerate(rows):
+            if isinstance(row, TwiceDict):
+                for key in row.twice:
+                    self.report.add(origin, key, row=k, expected="each key once", hint="given twice")
+
+    def _columns(self, origin: Origin, rows: Sequence[Mapping[str, Any]], leave: str = "") -> RawTable:
+        names: dict[str, None] = {}
+        for row in rows:
+            if row.keys() - names.keys():
+                names |= dict.fromkeys(row)
+        names.pop(leave, None)
+        found = {str(name): c.raw_from_values([row.get(name) for row in rows], self.text) for name in names}
+        return RawTable(origin, len(rows), found)
+
+    def _options(self, origin: Origin, ids: Sequence[Any], nested: Sequence[Any]) -> dict[str, RawTable]:
+        rows: list[Any] = []
+        roofs: list[int] = []
+        places: list[int] = []
+        for k, options in enumerate(nested):
+            if options is None:
+                continue
+            if not isinstance(options, (list, tuple)):
+                self.report.add(origin, "options", row=k, value=_brief(options), expected="a list of options")
+                continue
+            for place, option in enumerate(options):
+                if not isinstance(option, Mapping):
+                    self.report.add(
+                        origin, f"options[{place}]", row=k, value=_brief(option), expected="an option object"
+                    )
+                    continue
+                rows.append(option)
+                roofs.append(k)
+                places.append(place)
+        where = NestedOptions(origin.path, "options", origin.row, roofs, places)
+        self._twice(where, rows)
+        for k, row in enumerate(rows):
+            if "roof" in row:
+                self.report.add(where, "roof", row=k, expected="no roof: the option stands in its roof")
+        table = self._columns(where, rows, leave="roof")
+        owners = [ids[k] if isinstance(ids[k], str) else None for k in roofs]
+        table.columns["roof"] = c.raw_from_values(owners, "text")
+        return {"options": table}
+
+
+def _brief(value: Any) -> str:
+    kind = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    return kind.get(type(value), "a number" if isinstance(value, c.Number) else type(value).__name__)
+
+
+# The instance -----------------------------------------------------------------------------------------------
+
+
+def validated(
+    raw: Mapping[str, RawTable], path: str, report: Report, *, format_required: bool = False
+) -> Instance:
+    """The instance that raw tables hold.
+
+    Raises
+    ------
+    InstanceError
+        with every fault of `report` and of the tables.
+    """
+    draft = Draft(path, report, raw)
+    draft.parse()
+    draft.check_head(format_required)
+    draft.fill()
+    draft.check()
+    report.raise_if_any()
+    return draft.instance()
+
+
+@dataclass
+class Draft:
+    """An instance in the making. Faults are collected, so every step must bear nulls where a cell was faulty."""
+
+    path: str
+    report: Report
+    raw: Mapping[str, RawTable]
+    frames: dict[str, pl.DataFrame] = field(default_factory=dict)
+    head: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    lists: dict[str, pl.DataFrame] = field(default_factory=dict)
+    assumptions: dict[str, Decimal] = field(default_factory=dict)
+
+    def origin(self, table: str) -> Origin:
+        """Where the rows of a table stand."""
+        return self.raw[table].origin if table in self.raw else Origin(self.path, table)
+
+    def parse(self) -> None:
+        """Cells of every table."""
+        for name, specs in c.TABLES.items():
+            raw = self.raw.get(name) or RawTable(Origin(self.path, name), 0)
+            if isinstance(raw.origin, NestedOptions):  # a roof without id is told once, at the roof
+                specs = (c.Column("roof", "reference", refers="roofs"), *specs[1:])
+            self.frames[name] = parse_table(raw, specs, self.report)
+        for name, specs in (("objective", c.OBJECTIVE), ("require", c.REQUIRE), ("limits", c.LIMITS)):
+            table = self.raw.get(f"policy.{name}") or RawTable(Origin(self.path, f"policy.{name}"), 0)
+            self.lists[name] = parse_table(table, specs, self.report, extra=False)
+        self.head = parse_table(self.raw[""], c.HEAD, self.report, extra=False).row(0, named=True)
+        self.policy = parse_table(self.raw["policy"], c.POLICY, self.report, extra=False).row(0, named=True)
+        values = parse_table(self.raw["assumptions"], c.ASSUMPTIONS, self.report, extra=False).row(0)
+        self.assumptions = {
+            spec.name: _decimal(value, spec.places)
+            for spec, value in zip(c.ASSUMPTIONS, values, strict=True)
+            if value is not None
+        }
+
+    def check_head(self, format_required: bool) -> None:
+        """The file says what it is."""
+        found = self.head["format"]
+        if (found is None and format_required) or (found is not None and found != FORMAT):
+            self.report.add(
+                self.origin(""),
+                "format",
+                value=found,
+                expected=f'"{FORMAT}"',
+                hint=None if found else MISSING,
+            )
+
+    def fill(self) -> None:
+        """Defaults, also those that come from another column or table."""
+        for name, specs in c.TABLES.items():
+            filled = [pl.col(s.key).fill_null(s.default) for s in specs if s.default is not None]
+            self.frames[name] = self.frames[name].with_columns(filled)
+        frames = self.frames
+        frames["roofs"] = frames["roofs"].with_columns(pl.col("serves").fill_null(pl.col("region")))
+        if frames["options"]["id"].null_count():
+            position = pl.int_range(1, pl.len() + 1).over("roof").cast(pl.String)
+            frames["options"] = frames["options"].with_columns(pl.col("id").fill_null(position))
+        if frames["households"]["priority"].null_count():
+            of_village = frames["villages"].unique("id", keep="first")
+            found = (
+                frames["households"]
+                .select("village")
+                .join(
+                    of_village.select("id", "priority"),
+                    left_on="village",
+                    right_on="id",
+                    how="left",
+                    maintain_order="left",
+                )
+            )["priority"]
+            frames["households"] = frames["households"].with_columns(pl.col("priority").fill_null(found))
+
+        self._derive_rates()
+        self._derive_options()
+
+    def _derive_rates(self) -> None:
+        sources = self.frames["sources"]
+        rates = [
+            financing.annuity_rate(interest, years)
+            if interest is not None and years is not None
+            else rate or 0
+            for rate, interest, years in sources.select("rate", "interest", "years").rows()
+        ]
+        self.frames["sources"] = sources.with_columns(rate=pl.Series(rates, dtype=pl.Int64))
+
+    def _derive_options(self) -> None:
+        """Capital and income that are not given follow from the assumptions."""
+        options = self.frames["options"]
+        for column, keys, derive in (
+            ("capital", financing.CAPITAL_KEYS, financing.derived_capital),
+            ("income", financing.INCOME_KEYS, financing.derived_income),
+        ):
+            raw = self.raw["options"].columns.get(column) if "options" in self.raw else None
+            absent = options["watts"].is_not_null()
+            if raw is not None:  # a faulty cell is not an absent one
+                absent &= raw.values.is_null()
+            if not absent.any():
+                continue
+            lacking = [key for key in keys if key not in self.assumptions]
+            for key in lacking:
+                self.report.add(
+                    self.origin("assumptions"),
+                    key,
+                    expected=f"a value: {absent.sum():,} options have no {column}, which is derived from it",
+                    hint=MISSING,
+                )
+            if lacking:
+                continue
+            sizes = options["watts"].filter(absent).unique()
+            found = {watts: derive(watts, self.assumptions) for watts in sizes}
+            bad = {watts for watts, value in found.items() if not 0 <= value <= c.LARGEST}
+            self.report.rows(
+                self.origin("options"),
+                column,
+                absent & options["watts"].is_in(bad),
+                expected=f"a derived {column} of at least 0 and not too large",
+                hint=lambda k: f"the assumptions give {c.decimal_text(found[options['watts'][k]], 2)}",
+            )
+            values = [
+                found[watts] if gap and watts not in bad else value
+                for watts, value, gap in zip(options["watts"], options[column], absent, strict=True)
+            ]
+            options = options.with_columns(pl.Series(column, values, dtype=pl.Int64))
+        self.frames["options"] = options
+
+    def check(self) -> None:
+        """All rules between cells, rows and tables."""
+
+    def instance(self) -> Instance:
+        """The instance, sorted, once there are no faults."""
+        frames = {name: _sorted(name, frame) for name, frame in self.frames.items()}
+        objective = tuple(
+            Term(term, _decimal(tolerance or 0, 9)) for term, tolerance in self.lists["objective"].rows()
+        )
+        distance = self.policy["max_distance_km"]
+        policy = Policy(
+            None if distance is None else _decimal(distance, 3),
+            self.policy["max_roofs_per_village"],
+            self.policy["max_villages_per_roof"],
+            self.policy["min_payment"],
+            objective or (Term("people"),),
+            tuple(Floor(*row) for row in self.lists["require"].rows()),
+            tuple(Limit(*row) for row in self.lists["limits"].rows()),
+        )
+        return Instance(
+            name=self.head["name"],
+            currency=self.head["currency"] or "CNY",
+            notes=self.head["notes"],
+            **{name: frame for name, frame in frames.items() if name != "links"},
+            links=frames["links"] if "links" in self.raw else None,
+            policy=policy,
+            assumptions=self.assumptions,
+        )
+
+
+def _decimal(value: int, places: int) -> Decimal:
+    return Decimal(c.decimal_text(value, places))
+
+
+_KEYS = {"options": ["roof"], "links": ["roof", "village"]}
+
+
+def _sorted(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    keys = _KEYS.get(name, ["id"])
+    if len(keys) == 1 and frame[keys[0]].is_sorted():
+        return frame
+    return frame.sort(keys, maintain_order=True)
