@@ -272,7 +272,7 @@ class Problem:
 
     @cached_property
     def fixed_debt(self) -> Ints:
-        """Debt service of each option, fen, where its roof has but one source: ceil(rate * capital); else 0."""
+        """Debt service of each option of roofs with but one source, fen: ceil(rate * capital); else 0."""
         debt = np.zeros(self.n_options, np.int64)
         lone = self.sources_count[self.draw_roof] == 1
         rate_of_roof = np.zeros(self.n_roofs, np.int64)

@@ -1,0 +1,61 @@
+"""Arrays straight into HiGHS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from roofalloc.problem import Bools, Floats
+
+from .base import Run
+
+
+def pass_lp(
+    cost: Floats,
+    lower: Floats,
+    upper: Floats,
+    matrix: sp.csc_matrix,
+    row_lower: Floats,
+    row_upper: Floats,
+    integer: Bools | None = None,
+) -> highspy.Highs:
+    """A silent HiGHS that holds: minimise cost @ v within the bounds; integer (n,) marks whole columns."""
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    lp = highspy.HighsLp()
+    lp.num_col_ = len(cost)
+    lp.num_row_ = len(row_lower)
+    lp.col_cost_ = np.asarray(cost, float)
+    lp.col_lower_ = np.asarray(lower, float)
+    lp.col_upper_ = np.asarray(upper, float)
+    lp.row_lower_ = np.asarray(row_lower, float)
+    lp.row_upper_ = np.asarray(row_upper, float)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = matrix.indptr
+    lp.a_matrix_.index_ = matrix.indices
+    lp.a_matrix_.value_ = matrix.data
+    if integer is not None:
+        kinds = np.array([highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger])
+        lp.integrality_ = kinds[integer.astype(int)].tolist()
+    highs.passModel(lp)
+    return highs
+
+
+def stop_on(highs: highspy.Highs, run: Run) -> None:
+    """Make HiGHS stop at the run's deadline or when the user cancels."""
+    if run.deadline is not None:
+        highs.setOptionValue("time_limit", highs.getRunTime() + run.seconds_left)
+    highs.setOptionValue("random_seed", run.seed)
+    if run.threads is not None:
+        highs.setOptionValue("threads", run.threads)
+
+    def ask(event: Any) -> None:
+        if run.cancelled():
+            event.interrupt()
+
+    highs.cbSimplexInterrupt += ask
+    highs.cbIpmInterrupt += ask
+    highs.cbMipInterrupt += ask

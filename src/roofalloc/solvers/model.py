@@ -1,0 +1,490 @@
+"""The contract's model as sparse arrays: the rows that `highs`, the relaxation and the start share.
+
+Columns, in blocks: y (options), f (draws), x (payments: arcs, or pairs where links are counted),
+z (classes), u (pairs), t (fairness). Rows, in named blocks, in model units: money of a year in
+``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far below one fen
+where it matters. The objective is minimised: cost = -score / ``score_unit``.
+
+Roofs with a single source need no f: their capital and their exact debt stand at y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import scipy.sparse as sp
+
+from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+
+INFINITY = float("inf")
+IMPLIED_LIMIT = 200_000  # entries; beyond, implied rows cost more than they give
+
+
+@dataclass
+class Model:
+    """Minimise cost @ v with row_lower <= matrix @ v <= row_upper, lower <= v <= upper; see the module."""
+
+    problem: Problem
+    stage: Stage
+    income_unit: float
+    capital_unit: float
+    score_unit: float
+    pair_roof: Ints  # roof and village of each x column where pairs are written out, else empty
+    pair_village: Ints
+    columns: dict[str, slice] = field(default_factory=dict)
+    rows: dict[str, slice] = field(default_factory=dict)
+    keys: dict[str, Ints] = field(default_factory=dict)  # what each row of a block is about
+    cost: Floats = field(default_factory=lambda: np.zeros(0))
+    lower: Floats = field(default_factory=lambda: np.zeros(0))
+    upper: Floats = field(default_factory=lambda: np.zeros(0))
+    integer: Bools = field(default_factory=lambda: np.zeros(0, bool))
+    row_lower: Floats = field(default_factory=lambda: np.zeros(0))
+    row_upper: Floats = field(default_factory=lambda: np.zeros(0))
+    matrix: sp.csc_matrix = field(default_factory=lambda: sp.csc_matrix((0, 0)))
+    draws: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # draw of each f column
+
+    def score(self, objective: float) -> float:
+        """The score of a value of the minimised objective."""
+        return -objective * self.score_unit
+
+    def choice(self, vector: Floats) -> Choice:
+        """Read a `Choice` off a vector whose integer columns are near whole."""
+        problem = self.problem
+        y = vector[self.columns["y"]]
+        on = np.flatnonzero(y > 0.5)
+        option = np.full(problem.n_roofs, -1, np.int64)
+        option[problem.option_roof[on]] = on
+        reached = np.rint(vector[self.columns["z"]]).astype(np.int64)
+        draws = np.zeros(problem.n_draws)
+        draws[self.draws] = vector[self.columns["f"]] * self.capital_unit
+        links = None
+        if problem.needs_pairs:
+            links = vector[self.columns["u"]] > 0.5
+        return Choice(option, np.clip(reached, 0, problem.count), draws, links)
+
+    def vector(self, decisions: Decisions) -> Floats | None:
+        """The columns of exact decisions (None where payments run through hubs: x is left to the solver)."""
+        problem = self.problem
+        v = np.zeros(len(self.cost))
+        y = np.zeros(problem.n_options)
+        y[decisions.option[decisions.option >= 0]] = 1
+        v[self.columns["y"]] = y
+        v[self.columns["f"]] = decisions.draws[self.draws] / self.capital_unit
+        v[self.columns["z"]] = decisions.reached
+        if problem.n_hubs and not problem.needs_pairs:
+            return None
+        order = self.pair_roof * problem.n_villages + self.pair_village
+        at = np.searchsorted(order, decisions.pay_roof * problem.n_villages + decisions.pay_village)
+        x = np.zeros(len(self.pair_roof))
+        x[at] = decisions.pay_amount / self.income_unit
+        v[self.columns["x"]] = x
+        if "u" in self.columns:
+            v[self.columns["u"]] = x > 0
+        if "t" in self.columns:
+            v[self.columns["t"]] = float(problem.value(self.stage.term, decisions))
+        return v
+
+
+class _Rows:
+    """Collects named blocks of rows."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, slice] = {}
+        self.keys: dict[str, Ints] = {}
+        self.lower: list[Floats] = []
+        self.upper: list[Floats] = []
+        self.row: list[Ints] = []
+        self.col: list[Ints] = []
+        self.value: list[Floats] = []
+        self.count = 0
+
+    def block(self, name: str, keys: Ints, lower: float | Floats, upper: float | Floats) -> int:
+        n = len(keys)
+        self.blocks[name] = slice(self.count, self.count + n)
+        self.keys[name] = np.asarray(keys)
+        self.lower.append(np.broadcast_to(np.asarray(lower, float), (n,)))
+        self.upper.append(np.broadcast_to(np.asarray(upper, float), (n,)))
+        start, self.count = self.count, self.count + n
+        return start
+
+    def add(self, row: Ints, col: Ints, value: Floats | Ints | float) -> None:
+        self.row.append(np.asarray(row, np.int64))
+        self.col.append(np.asarray(col, np.int64))
+        self.value.append(np.broadcast_to(np.asarray(value, float), (len(row),)))
+
+    def matrix(self, n_columns: int) -> sp.csc_matrix:
+        if not self.row:
+            return sp.csc_matrix((self.count, n_columns))
+        entries = (np.concatenate(self.value), (np.concatenate(self.row), np.concatenate(self.col)))
+        result = sp.csc_matrix(entries, shape=(self.count, n_columns))
+        result.eliminate_zeros()
+        return result
+
+
+def _unit(values: Ints) -> float:
+    """A power of ten near the median of positive values."""
+    values = values[values > 0]
+    return float(10 ** round(np.log10(np.median(values)))) if len(values) else 1.0
+
+
+def build(
+    problem: Problem,
+    stage: Stage,
+    *,
+    reserve: bool = False,
+    cuts: Sequence[Bools] | None = None,
+    implied: bool = True,
+) -> Model:
+    """Build the model of one stage.
+
+    Parameters
+    ----------
+    problem, stage : what to model
+    reserve : take `Problem.reserve` off the incomes
+    cuts : None for the whole model; else payments are projected out (no x), and for each set W of
+        villages (bool, (n_villages,)) one row: need(W) <= net income of the roofs that reach W
+        (max-flow min-cut: over all W these rows are exact)
+    implied : whether implied rows z_d <= n_d sum y are added where they are few
+    """
+    projected = cuts is not None
+    income_unit = 1000.0 if not len(problem.need) else _unit(problem.need)
+    capital_unit = _unit(problem.capital)
+    pairs = problem.needs_pairs and not projected
+    if pairs:
+        pair_roof, pair_village = problem.pairs
+        tail, head = pair_roof, problem.first_village + pair_village
+    else:
+        tail, head = problem.arc_tail, problem.arc_head
+        pair_roof = tail if problem.n_hubs == 0 else tail[:0]
+        pair_village = (head - problem.first_village) if problem.n_hubs == 0 else head[:0]
+    n_x = 0 if projected else len(tail)
+    draws = np.flatnonzero(problem.sources_count[problem.draw_roof] > 1)
+    fairness = stage.term.term == "fairness"
+
+    sizes = {
+        "y": problem.n_options,
+        "f": len(draws),
+        "x": n_x,
+        "z": problem.n_classes,
+        "u": len(pair_roof) if pairs else 0,
+        "t": int(fairness),
+    }
+    columns, n = {}, 0
+    for name, size in sizes.items():
+        if size or name in "yfxz":
+            columns[name] = slice(n, n + size)
+        n += size
+    y0, f0, x0, z0 = (columns[c].start for c in "yfxz")
+
+    lower, upper = np.zeros(n), np.full(n, INFINITY)
+    integer = np.zeros(n, bool)
+    upper[columns["y"]] = np.where(_possible(problem), 1.0, 0.0)
+    upper[columns["z"]] = problem.count
+    integer[columns["y"]] = integer[columns["z"]] = True
+    if "u" in columns:
+        upper[columns["u"]] = 1
+        integer[columns["u"]] = True
+
+    rows = _Rows()
+    options = np.arange(problem.n_options)
+    roofs = np.arange(problem.n_roofs)
+    classes = np.arange(problem.n_classes)
+    lone = problem.sources_count[problem.option_roof] == 1
+    net = (problem.income - problem.fixed_debt * lone - (problem.reserve if reserve else 0)) / income_unit
+    rate = problem.source_rate[problem.draw_source[draws]] / RATE * (capital_unit / income_unit)
+
+    # one option a roof (= 1 if operating or committed)
+    start = rows.block("one", roofs, np.where(problem.must, 1.0, -INFINITY), 1.0)
+    rows.add(start + problem.option_roof, y0 + options, 1.0)
+
+    # every yuan of capital has a source
+    several = np.flatnonzero(problem.sources_count > 1)
+    position = np.full(problem.n_roofs, -1, np.int64)
+    position[several] = np.arange(len(several))
+    start = rows.block("capital", several, 0.0, 0.0)
+    rows.add(start + position[problem.draw_roof[draws]], f0 + np.arange(len(draws)), 1.0)
+    on = np.flatnonzero(position[problem.option_roof] >= 0)
+    rows.add(start + position[problem.option_roof[on]], y0 + on, -problem.capital[on] / capital_unit)
+
+    # a source gives at most its share of a station
+    capped = problem.source_share[problem.draw_source[draws]] < 10**6
+    start = rows.block("share", draws[capped], -INFINITY, 0.0)
+    of_draw = np.full(problem.n_draws, -1, np.int64)
+    of_draw[draws[capped]] = np.arange(int(capped.sum()))
+    rows.add(start + np.arange(int(capped.sum())), f0 + np.flatnonzero(capped), 1.0)
+    draw, option = problem.draw_option
+    keep = of_draw[draw] >= 0
+    rows.add(start + of_draw[draw[keep]], y0 + option[keep], -problem.draw_cap[keep] / capital_unit)
+
+    # financing limits
+    start = rows.block(
+        "source", np.arange(problem.n_sources), -INFINITY, problem.source_amount / capital_unit
+    )
+    rows.add(start + problem.draw_source[draws], f0 + np.arange(len(draws)), 1.0)
+    lone_draw = np.flatnonzero(problem.sources_count[problem.draw_roof] == 1)
+    source_of = np.full(problem.n_roofs, -1, np.int64)
+    source_of[problem.draw_roof[lone_draw]] = problem.draw_source[lone_draw]
+    on = np.flatnonzero(source_of[problem.option_roof] >= 0)
+    rows.add(start + source_of[problem.option_roof[on]], y0 + on, problem.capital[on] / capital_unit)
+
+    # a roof pays out no more than it nets, and never nets below 0
+    start = rows.block("roof", roofs, -INFINITY, 0.0)
+    rows.add(start + problem.option_roof, y0 + options, -net)
+    rows.add(start + problem.draw_roof[draws], f0 + np.arange(len(draws)), rate)
+    if projected:
+        _cut_rows(rows, problem, cuts or (), net, rate, draws, y0, f0, z0, income_unit)
+    else:
+        arcs = np.arange(len(tail))
+        from_roof = tail < problem.n_roofs
+        rows.add(start + tail[from_roof], x0 + arcs[from_roof], 1.0)
+        if not pairs and problem.n_hubs:  # money flows through the region tree
+            start = rows.block("hub", np.arange(problem.n_hubs), -INFINITY, 0.0)
+            rows.add(start + tail[~from_roof] - problem.n_roofs, x0 + arcs[~from_roof], 1.0)
+            into = head < problem.first_village
+            rows.add(start + head[into] - problem.n_roofs, x0 + arcs[into], -1.0)
+        # who is reached is paid in full
+        start = rows.block("village", np.arange(problem.n_villages), -INFINITY, 0.0)
+        rows.add(start + problem.class_village, z0 + classes, problem.need / income_unit)
+        into = head >= problem.first_village
+        rows.add(start + head[into] - problem.first_village, x0 + arcs[into], -1.0)
+
+    # grid hosting
+    start = rows.block("point", np.arange(problem.n_points), -INFINITY, problem.point_limit / 1000)
+    at = problem.point[problem.option_roof]
+    on = np.flatnonzero(at >= 0)
+    rows.add(start + at[on], y0 + on, problem.watts[on] / 1000)
+
+    # ceilings on new capital or power
+    ceilings = problem.ceilings
+    unit = np.array([capital_unit if c.kind == "capital" else 1000.0 for c in ceilings])
+    start = rows.block(
+        "limit",
+        np.array([c.position for c in ceilings], np.int64),
+        -INFINITY,
+        np.array([c.amount for c in ceilings], float) / unit,
+    )
+    for r, ceiling in enumerate(ceilings):
+        on = np.flatnonzero(ceiling.options)
+        amount = problem.capital if ceiling.kind == "capital" else problem.watts
+        rows.add(np.full(len(on), start + r), y0 + on, amount[on] / unit[r])
+
+    # coverage floors
+    start = rows.block(
+        "floor",
+        np.array([f.position for f in problem.floors], np.int64),
+        np.array([f.people for f in problem.floors], float),
+        INFINITY,
+    )
+    for r, floor in enumerate(problem.floors):
+        on = np.flatnonzero(floor.classes & (problem.people > 0))
+        rows.add(np.full(len(on), start + r), z0 + on, problem.people[on])
+
+    if implied and not projected:
+        _implied_rows(rows, problem, y0, z0)
+    if pairs:
+        _link_rows(rows, problem, net, income_unit, x0, columns["u"].start)
+
+    cost, score_unit = _objective(rows, problem, stage, columns, capital_unit)
+    _held_rows(rows, problem, stage, columns, capital_unit)
+
+    return Model(
+        problem,
+        stage,
+        income_unit,
+        capital_unit,
+        score_unit,
+        pair_roof,
+        pair_village,
+        columns,
+        rows.blocks,
+        rows.keys,
+        cost,
+        lower,
+        upper,
+        integer,
+        np.concatenate(rows.lower),
+        np.concatenate(rows.upper),
+        rows.matrix(n),
+        draws,
+    )
+
+
+def _possible(problem: Problem) -> Bools:
+    """Options whose capital the sources of their roof could give at all: (n_options,)."""
+    reach = np.zeros(problem.n_options)
+    draw, option = problem.draw_option
+    np.add.at(reach, option, np.minimum(problem.draw_cap, problem.source_amount[problem.draw_source[draw]]))
+    return np.asarray(reach >= problem.capital)
+
+
+def reaches(problem: Problem, villages: Bools) -> Bools:
+    """Which roofs can pay some village of a set: (n_roofs,)."""
+    hit = np.zeros(problem.first_village + problem.n_villages, bool)
+    hit[problem.first_village :] = villages
+    while True:
+        before = int(hit.sum())
+        hit[problem.arc_tail[hit[problem.arc_head]]] = True
+        if problem.n_hubs == 0 or int(hit.sum()) == before:
+            return hit[: problem.n_roofs]
+
+
+def _cut_rows(
+    rows: _Rows,
+    problem: Problem,
+    cuts: Sequence[Bools],
+    net: Floats,
+    rate: Floats,
+    draws: Ints,
+    y0: int,
+    f0: int,
+    z0: int,
+    income_unit: float,
+) -> None:
+    start = rows.block("cut", np.arange(len(cuts)), -INFINITY, 0.0)
+    for r, villages in enumerate(cuts):
+        on = np.flatnonzero(villages[problem.class_village])
+        rows.add(np.full(len(on), start + r), z0 + on, problem.need[on] / income_unit)
+        roofs = reaches(problem, villages)
+        on = np.flatnonzero(roofs[problem.option_roof])
+        rows.add(np.full(len(on), start + r), y0 + on, -net[on])
+        on = np.flatnonzero(roofs[problem.draw_roof[draws]])
+        rows.add(np.full(len(on), start + r), f0 + on, rate[on])
+
+
+def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int) -> None:
+    """z_d <= n_d sum of y over linked roofs, where written-out links keep these rows few."""
+    if problem.n_hubs:
+        return
+    villages = problem.arc_head - problem.first_village
+    per_roof = np.diff(problem.option_ptr)
+    entries = np.bincount(villages, per_roof[problem.arc_tail], problem.n_villages)
+    if entries[problem.class_village].sum() > IMPLIED_LIMIT:
+        return
+    order = np.argsort(villages, kind="stable")
+    ptr = np.searchsorted(villages[order], np.arange(problem.n_villages + 1))
+    options_of = [
+        np.concatenate(
+            [np.zeros(0, np.int64)]
+            + [
+                np.arange(problem.option_ptr[i], problem.option_ptr[i + 1])
+                for i in problem.arc_tail[order[ptr[j] : ptr[j + 1]]]
+            ]
+        )
+        for j in range(problem.n_villages)
+    ]
+    start = rows.block("implied", np.arange(problem.n_classes), -INFINITY, 0.0)
+    classes = np.arange(problem.n_classes)
+    rows.add(start + classes, z0 + classes, 1.0)
+    for c in classes:
+        options = options_of[problem.class_village[c]]
+        rows.add(np.full(len(options), start + c), y0 + options, -float(problem.count[c]))
+
+
+def _link_rows(rows: _Rows, problem: Problem, net: Floats, income_unit: float, x0: int, u0: int) -> None:
+    """x_ij <= M_ij u_ij, the counts of paying links, and the least payment."""
+    policy = problem.instance.policy
+    roof, village = problem.pairs
+    pairs = np.arange(len(roof))
+    most = np.zeros(problem.n_roofs)
+    np.maximum.at(most, problem.option_roof, net)
+    total = np.zeros(problem.n_villages)
+    np.add.at(total, problem.class_village, problem.need * problem.count / income_unit)
+    least = 0.0 if policy.min_payment is None else policy.min_payment / income_unit
+    big = np.minimum(most[roof], np.maximum(total[village], least))
+    start = rows.block("link", pairs, -INFINITY, 0.0)
+    rows.add(start + pairs, x0 + pairs, 1.0)
+    rows.add(start + pairs, u0 + pairs, -big)
+    # A link pays only if its roof is built.
+    start = rows.block("open", pairs, -INFINITY, 0.0)
+    rows.add(start + pairs, u0 + pairs, 1.0)
+    sizes = np.diff(problem.option_ptr)[roof]
+    of_pair = np.repeat(pairs, sizes)
+    offset = np.arange(len(of_pair)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rows.add(start + of_pair, problem.option_ptr[roof[of_pair]] + offset, -1.0)
+    if policy.min_payment is not None:
+        start = rows.block("least", pairs, 0.0, INFINITY)
+        rows.add(start + pairs, x0 + pairs, 1.0)
+        rows.add(start + pairs, u0 + pairs, -least)
+    if policy.max_roofs_per_village is not None:
+        start = rows.block(
+            "roofs_per_village", np.arange(problem.n_villages), -INFINITY, policy.max_roofs_per_village
+        )
+        rows.add(start + village, u0 + pairs, 1.0)
+    if policy.max_villages_per_roof is not None:
+        start = rows.block(
+            "villages_per_roof", np.arange(problem.n_roofs), -INFINITY, policy.max_villages_per_roof
+        )
+        rows.add(start + roof, u0 + pairs, 1.0)
+
+
+def _objective(
+    rows: _Rows, problem: Problem, stage: Stage, columns: dict[str, slice], capital_unit: float
+) -> tuple[Floats, float]:
+    """Cost of each column, and the score of one unit of it."""
+    n = sum(s.stop - s.start for s in columns.values())
+    cost = np.zeros(n)
+    term = stage.term.term
+    if term == "-capital":
+        cost[columns["y"]] = problem.capital / capital_unit
+        return cost, capital_unit / 100  # yuan
+    if term == "-links":
+        cost[columns["u"]] = 1.0
+        return cost, 1.0
+    if term == "fairness":
+        t = columns["t"].start
+        start = rows.block("fair", np.arange(len(problem.shares)), -INFINITY, 0.0)
+        for r, (_, classes, total) in enumerate(problem.shares):
+            on = np.flatnonzero(classes & (problem.people > 0))
+            rows.add(np.full(len(on), start + r), columns["z"].start + on, -problem.people[on] / total)
+            rows.add(np.array([start + r]), np.array([t]), 1.0)
+        if not problem.shares:  # worth 0
+            start = rows.block("worthless", np.zeros(1, np.int64), -INFINITY, 0.0)
+            rows.add(np.array([start]), np.array([t]), 1.0)
+        cost[t] = -1.0
+        return cost, 1.0
+    cost[columns["z"]] = -problem.gains(stage.term) / WEIGHT
+    return cost, 1.0
+
+
+def _held_rows(
+    rows: _Rows, problem: Problem, stage: Stage, columns: dict[str, slice], capital_unit: float
+) -> None:
+    """Earlier terms stay at their level."""
+    z0 = columns["z"].start
+    for held in stage.held:
+        name = f"held{held.position}"
+        one = np.zeros(1, np.int64)
+        term = held.term.term
+        if term == "-capital":
+            start = rows.block(name, one, -INFINITY, float(held.level * 100) / capital_unit)
+            on = np.flatnonzero(problem.capital)
+            rows.add(np.full(len(on), start), columns["y"].start + on, problem.capital[on] / capital_unit)
+        elif term == "-links":
+            if "u" in columns:
+                start = rows.block(name, one, -INFINITY, float(held.level))
+                u = np.arange(columns["u"].start, columns["u"].stop)
+                rows.add(np.full(len(u), start), u, 1.0)
+        elif term == "fairness":
+            levels = [float(-(-(held.level * total) // 1)) for _, _, total in problem.shares]
+            start = rows.block(name, np.arange(len(problem.shares)), np.array(levels), INFINITY)
+            for r, (_, classes, _) in enumerate(problem.shares):
+                on = np.flatnonzero(classes & (problem.people > 0))
+                rows.add(np.full(len(on), start + r), z0 + on, problem.people[on])
+        else:
+            gains = problem.gains(held.term)
+            on = np.flatnonzero(gains)
+            start = rows.block(name, one, float(held.level), INFINITY)
+            rows.add(np.full(len(on), start), z0 + on, gains[on] / WEIGHT)
+
+
+def level_met(problem: Problem, stage: Stage, decisions: Decisions) -> bool:
+    """Whether exact decisions keep every held term at its level."""
+    for held in stage.held:
+        value = problem.value(held.term, decisions)
+        lower_better = held.term.term in ("-capital", "-links")
+        if (value > held.level) if lower_better else (value < Fraction(held.level)):
+            return False
+    return True

@@ -1,0 +1,244 @@
+"""From a float answer to exact decisions: financing, payments, and who can be paid after all.
+
+Options, reached demands and links are taken from the choice; money is decided anew in whole fen
+(section 2 of the contract, "Exact plans"): financing is a transportation problem and payments a
+maximum flow, both with integer data. What the choice promised and money cannot pay is dropped,
+and what is left over reaches whom it can.
+"""
+
+from __future__ import annotations
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+
+from .fill import fill
+from .flow import decompose, max_flow
+from .highs_lp import pass_lp
+from .model import level_met
+
+
+def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
+    """Make a choice exact.
+
+    Parameters
+    ----------
+    problem, stage : what is solved, and which terms are held
+    choice : what a solver decided
+
+    Returns
+    -------
+    Decisions that satisfy every constraint of the instance and the levels held, or None where the
+    choice's options break one, or where floors or levels can no longer be kept.
+    """
+    option = choice.option
+    if not _options_fit(problem, option):
+        return None
+    draws = finance(problem, option, choice.draws)
+    if draws is None:
+        return None
+    net = net_income(problem, option, draws)
+    if (net < 0).any():
+        return None
+    if problem.needs_pairs:
+        decisions = _pay_pairs(problem, option, draws, net, choice)
+    else:
+        decisions = _pay(problem, option, draws, net, choice.reached, stage)
+    if decisions is None or not floors_met(problem, decisions.reached):
+        return None
+    return decisions if level_met(problem, stage, decisions) else None
+
+
+def floors_met(problem: Problem, reached: Ints) -> bool:
+    """Whether every coverage floor is kept."""
+    heads = problem.people * reached
+    return all(int(heads[floor.classes].sum()) >= floor.people for floor in problem.floors)
+
+
+def net_income(problem: Problem, option: Ints, draws: Ints) -> Ints:
+    """What each roof can pay out, fen a year: (n_roofs,), negative where debt exceeds income."""
+    debt = np.zeros(problem.n_roofs, dtype=object)
+    for d in np.flatnonzero(draws * (problem.source_rate[problem.draw_source] > 0)).tolist():
+        debt[problem.draw_roof[d]] += int(problem.source_rate[problem.draw_source[d]]) * int(draws[d])
+    income = np.where(option >= 0, problem.income[option], 0)
+    return income - np.array([-(-v // RATE) for v in debt], dtype=np.int64)
+
+
+def _options_fit(problem: Problem, option: Ints) -> bool:
+    built = option >= 0
+    if not built[problem.must].all():
+        return False
+    on = option[built]
+    at = problem.point[built]
+    load = np.zeros(problem.n_points, np.int64)
+    np.add.at(load, at[at >= 0], problem.watts[on[at >= 0]])
+    if (load > problem.point_limit).any():
+        return False
+    for ceiling in problem.ceilings:
+        amount = problem.capital if ceiling.kind == "capital" else problem.watts
+        if int(amount[on[ceiling.options[on]]].sum()) > ceiling.amount:
+            return False
+    return True
+
+
+def finance(
+    problem: Problem, option: Ints, guide: Floats | None = None, price: Floats | None = None
+) -> Ints | None:
+    """Draw the capital of the built options from the sources, in whole fen.
+
+    Parameters
+    ----------
+    option : (n_roofs,) option of each roof, -1 for none
+    guide : (n_draws,) a financing in fractions of a fen to be rounded; None: the cheapest
+    price : (n_roofs,) worth of a yuan of income at each roof, to weigh debt by; None: alike
+
+    Returns
+    -------
+    (n_draws,) fen, or None where the sources cannot give it
+    """
+    capital = np.where(option >= 0, problem.capital[option], 0)
+    cap = np.zeros(problem.n_draws, np.int64)
+    draw, of_option = problem.draw_option
+    chosen = option[problem.draw_roof[draw]] == of_option
+    cap[draw[chosen]] = np.minimum(problem.draw_cap, problem.capital[of_option])[chosen]
+    result = np.zeros(problem.n_draws, np.int64)
+    count = problem.sources_count[problem.draw_roof]
+    lone = count == 1
+    result[lone] = capital[problem.draw_roof[lone]]
+    if (result > cap).any() or (capital[(problem.sources_count == 0)] > 0).any():
+        return None
+    left = problem.source_amount.copy()
+    np.subtract.at(left, problem.draw_source, result)
+    if (left < 0).any():
+        return None
+    open_ = np.flatnonzero(~lone & (cap > 0))
+    if not len(open_):
+        return result
+    low, high = np.zeros(len(open_), np.int64), cap[open_]
+    if guide is not None:
+        near = np.clip(guide[open_], 0, high)
+        low = np.floor(near - 1e-3).clip(0).astype(np.int64)
+        high = np.minimum(np.ceil(near + 1e-3).astype(np.int64), high)
+    roofs, roof_row = np.unique(problem.draw_roof[open_], return_inverse=True)
+    source = problem.draw_source[open_]
+    rest = capital[roofs].copy()
+    np.subtract.at(rest, roof_row, low)
+    np.subtract.at(left, source, low)
+    weight = problem.source_rate[source] / RATE
+    if price is not None:
+        weight = weight * (price[problem.draw_roof[open_]] + 1e-9)
+    n = len(open_)
+    rows = np.concatenate([roof_row, len(roofs) + source])
+    columns = np.tile(np.arange(n), 2)
+    matrix = sp.csc_matrix((np.ones(2 * n), (rows, columns)), shape=(len(roofs) + problem.n_sources, n))
+    lower = np.concatenate([rest, np.full(problem.n_sources, -np.inf)])
+    upper = np.concatenate([rest, left]).astype(float)
+    highs = pass_lp(weight, np.zeros(n), (high - low).astype(float), matrix, lower, upper)
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return finance(problem, option, None, price) if guide is not None else None
+    # A vertex of a transportation problem with integer data is integral.
+    part = np.rint(np.array(highs.getSolution().col_value)).astype(np.int64)
+    result[open_] = low + part
+    given = np.zeros(problem.n_roofs, np.int64)
+    np.add.at(given, problem.draw_roof, result)
+    used = np.zeros(problem.n_sources, np.int64)
+    np.add.at(used, problem.draw_source, result)
+    exact = (given[problem.new] == capital[problem.new]).all() and (used <= problem.source_amount).all()
+    return result if exact and (result <= cap).all() and (result >= 0).all() else None
+
+
+def acceptance_order(problem: Problem, stage: Stage, price: Floats | None = None) -> Ints:
+    """Classes in the order in which money is offered: floors and levels first, then gain per yuan.
+
+    Parameters
+    ----------
+    price : (n_villages,) worth of a yuan in each village; with it, classes are ordered by what they
+        gain beyond their price, per yuan
+    """
+    gain = problem.gains(stage.term) / WEIGHT
+    if not gain.any():
+        gain = problem.people.astype(float)
+    if price is None:
+        worth = gain / problem.need
+    else:
+        worth = gain / problem.need - price[problem.class_village]
+    return np.argsort(-worth, kind="stable")
+
+
+def _pay(
+    problem: Problem, option: Ints, draws: Ints, net: Ints, reached: Ints, stage: Stage
+) -> Decisions | None:
+    reached = reached.copy()
+    demand = np.zeros(problem.n_villages, np.int64)
+    np.add.at(demand, problem.class_village, problem.need * reached)
+    n_nodes = problem.first_village + problem.n_villages
+    flow = max_flow(n_nodes, problem.arc_tail, problem.arc_head, net, demand)
+    order = acceptance_order(problem, stage)
+    if (flow.delivered < demand).any():
+        drop(problem, reached, demand, flow.delivered, order)
+    spare = flow.delivered - demand
+    arcs = flow.arcs
+    if (reached < problem.count).any():
+        arcs = fill(problem, order, reached, arcs, net - flow.sent, spare, wanted(problem, reached, stage))
+    roof, village, amount = decompose(
+        problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages
+    )
+    return Decisions(option, reached, draws, roof, village, amount)
+
+
+def wanted(problem: Problem, reached: Ints, stage: Stage) -> Ints:
+    """Classes that floors or held levels still lack, to be offered money first, by heads per yuan."""
+    heads = problem.people * reached
+    lacking = np.zeros(problem.n_classes, bool)
+    for floor in problem.floors:
+        if int(heads[floor.classes].sum()) < floor.people:
+            lacking |= floor.classes
+    for held in stage.held:
+        gains = problem.gains(held.term)
+        if gains.any() and int((gains * reached).sum()) < held.level * WEIGHT:
+            lacking |= gains > 0
+    on = np.flatnonzero(lacking & (problem.people > 0))
+    return on[np.argsort(-problem.people[on] / problem.need[on], kind="stable")]
+
+
+def drop(problem: Problem, reached: Ints, demand: Ints, delivered: Ints, order: Ints) -> None:
+    """Take demands back, the last of ``order`` first, until each village lives on what it receives.
+
+    ``reached`` and ``demand`` change in place.
+    """
+    short = np.flatnonzero(delivered < demand)
+    is_short = np.zeros(problem.n_villages, bool)
+    is_short[short] = True
+    for c in order[::-1][is_short[problem.class_village[order[::-1]]]].tolist():
+        village = problem.class_village[c]
+        lack = int(demand[village] - delivered[village])
+        if lack > 0 and reached[c]:
+            back = min(int(reached[c]), -(-lack // int(problem.need[c])))
+            reached[c] -= back
+            demand[village] -= back * problem.need[c]
+
+
+def _pay_pairs(problem: Problem, option: Ints, draws: Ints, net: Ints, choice: Choice) -> Decisions | None:
+    assert choice.links is not None
+    roof, village = problem.pairs
+    links: Bools = choice.links & (option[roof] >= 0)
+    roof, village = roof[links], village[links]
+    least = problem.instance.policy.min_payment or 0
+    per_roof = np.bincount(roof, minlength=problem.n_roofs) * least
+    if (per_roof > net).any():
+        return None
+    reached = choice.reached.copy()
+    demand = np.zeros(problem.n_villages, np.int64)
+    np.add.at(demand, problem.class_village, problem.need * reached)
+    given = np.bincount(village, minlength=problem.n_villages) * least
+    n = problem.n_roofs
+    flow = max_flow(n + problem.n_villages, roof, n + village, net - per_roof, np.maximum(demand - given, 0))
+    delivered = flow.delivered + given
+    if (delivered < demand).any():
+        drop(problem, reached, demand, delivered, acceptance_order(problem, Stage(0, problem.stages[0])))
+    amount = flow.arcs + least
+    on = amount > 0
+    return Decisions(option, reached, draws, roof[on], village[on], amount[on])
