@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +47,8 @@ class Scale:
     wide : of a thousand roofs, those that serve more than their district
     wide_level : position in `levels` of the region that these serve
     fund_level : position in `levels` of the regions that have funds of their own
-    floors : shares of their people that two districts must reach [1e-6]; None: no floors
-    target : share of all people to reach at least capital [1e-6], where that is asked for
+    floors : whether two districts have floors unless told
+    floor : the floors' share of people, in thousandths of what money can reach of all people
     """
 
     stream: int
@@ -62,8 +63,8 @@ class Scale:
     wide: int
     wide_level: int
     fund_level: int
-    floors: tuple[int, int] | None
-    target: int
+    floors: bool
+    floor: int
 
 
 SCALES = {
@@ -80,8 +81,8 @@ SCALES = {
         wide=1000,
         wide_level=0,
         fund_level=1,
-        floors=(500_000, 500_000),
-        target=400_000,
+        floors=True,
+        floor=1250,
     ),
     "city": Scale(
         stream=2,
@@ -96,8 +97,8 @@ SCALES = {
         wide=80,
         wide_level=0,
         fund_level=1,
-        floors=(600_000, 600_000),
-        target=500_000,
+        floors=True,
+        floor=1060,
     ),
     "province": Scale(
         stream=3,
@@ -112,8 +113,8 @@ SCALES = {
         wide=80,
         wide_level=1,
         fund_level=1,
-        floors=None,
-        target=250_000,
+        floors=False,
+        floor=900,
     ),
     "nation": Scale(
         stream=4,
@@ -128,8 +129,8 @@ SCALES = {
         wide=80,
         wide_level=2,
         fund_level=1,
-        floors=None,
-        target=100_000,
+        floors=False,
+        floor=900,
     ),
 }
 
@@ -147,39 +148,37 @@ def synthetic(
     scale = SCALES[kind]
     draws = Draws(seed, scale.stream)
     regions = _regions(scale)
-    villages, households = _people(scale, regions, draws)
+    people = _people(scale, regions, draws)
     sites = _sites(scale, regions, draws)
     options = _options(sites, draws)
     capital = _candidate_capital(sites, options, len(regions.districts))
+    points, sources = _points(sites, draws), _sources(scale, regions, capital, draws)
+    limits = _limits(regions, capital, draws)
+    earned, needed = _within_reach(sites, options, people, len(regions.districts))
     require: tuple[Floor, ...] = ()
-    if floors or (floors is None and scale.floors):
-        n = len(regions.districts)
-        shares = scale.floors or (scale.target, scale.target)
-        require = tuple(
-            Floor(region=regions.districts[k], share=share)
-            for k, share in zip((n // 3, 2 * n // 3), shares, strict=True)
-        )
+    if scale.floors if floors is None else floors:
+        require = _floors(scale, regions, earned, needed)
     if least_capital:
-        people = int((households["people"] * households["count"]).sum())
-        require += (Floor(people=people * scale.target // MILLION),)
+        heads = int((people.households["people"] * people.households["count"]).sum())
+        require += (Floor(people=heads * int(earned.sum()) * 8 // (int(needed.sum()) * 10)),)
     return Instance(
         name=f"{kind}-{seed}",
         currency="CNY",
         notes="Synthetic: every place, building, household and amount is invented.",
         regions=regions.table,
-        sources=_sources(scale, regions, capital, draws),
-        connection_points=_points(sites, draws),
+        sources=sources,
+        connection_points=points,
         roofs=sites.table,
         options=options,
-        villages=villages,
-        households=households,
+        villages=people.villages,
+        households=people.households,
         links=None,
         policy=Policy(
             max_distance_km=None if unlimited else Decimal(scale.distance_km),
             max_roofs_per_village=1 if single_source else None,
             objective=(Term("-capital"),) if least_capital else (Term("people"),),
             require=require,
-            limits=_limits(regions, capital, draws),
+            limits=limits,
         ),
     )
 
@@ -222,7 +221,14 @@ def _regions(scale: Scale) -> _Regions:
     return _Regions(pl.concat(tables), names[:depth], settlements, x, y)
 
 
-def _people(scale: Scale, regions: _Regions, draws: Draws) -> tuple[pl.DataFrame, pl.DataFrame]:
+@dataclass(frozen=True)
+class _People:
+    villages: pl.DataFrame
+    households: pl.DataFrame
+    district: IntArray  # of each household
+
+
+def _people(scale: Scale, regions: _Regions, draws: Draws) -> _People:
     """Villages and households, in the order of the regions."""
     n, m = scale.villages, scale.households
     home = np.arange(n) * len(regions.settlements) // n
@@ -247,8 +253,8 @@ def _people(scale: Scale, regions: _Regions, draws: Draws) -> tuple[pl.DataFrame
         }
     )
     # Poverty differs by district, settlement and village, and not as the roofs do: money has to travel.
-    crowd = draws.integers(4, 12, len(regions.districts))[home // scale.clusters]
-    crowd = crowd * draws.integers(4, 12, len(regions.settlements))[home] * draws.integers(3, 9, n)
+    crowd = draws.integers(3, 9, len(regions.districts))[home // scale.clusters]
+    crowd = crowd * draws.integers(2, 12, len(regions.settlements))[home] * draws.integers(3, 9, n)
     village = draws.among(crowd, m)
     people = draws.choose((1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5), m)
     # Half of the needs are standard amounts, half are rounded to 10 yuan; villages differ by a fifth.
@@ -268,7 +274,7 @@ def _people(scale: Scale, regions: _Regions, draws: Draws) -> tuple[pl.DataFrame
             "labour": draws.words(LABOUR, m),
         }
     )
-    return villages, households
+    return _People(villages, households, home[village] // scale.clusters)
 
 
 @dataclass(frozen=True)
@@ -420,6 +426,31 @@ def _limits(regions: _Regions, capital: IntArray, draws: Draws) -> tuple[Limit, 
     return tuple(
         Limit(region=district, capital=int(most) * int(part) // 1000 // YUAN * YUAN)
         for district, most, part in zip(regions.districts, capital, parts, strict=True)
+    )
+
+
+def _within_reach(
+    sites: _Sites, options: pl.DataFrame, people: _People, districts: int
+) -> tuple[IntArray, IntArray]:
+    """By district, what its roofs can about pay (half of the new income is left) and what its people need."""
+    most = options.group_by("roof", maintain_order=True).agg(pl.col("income").max())["income"].to_numpy()
+    pays = np.where(sites.status == 2, most, np.where(sites.status == 3, 0, most // 2))
+    table = people.households
+    need = (table["need"] * table["count"]).to_numpy()
+    return (
+        np.bincount(sites.district, pays, districts).astype(np.int64),  # exact, as above
+        np.bincount(people.district, need, districts).astype(np.int64),
+    )
+
+
+def _floors(scale: Scale, regions: _Regions, earned: IntArray, needed: IntArray) -> tuple[Floor, ...]:
+    """Floors for the two districts that can just live up to the average by roofs of their own."""
+    average = int(earned.sum()) * MILLION // int(needed.sum())  # share of the need [1e-6]
+    own = [int(e) * MILLION // int(n) for e, n in zip(earned, needed, strict=True)]
+    able = sorted((share < average, abs(share - average), k) for k, share in enumerate(own))
+    share = min(average * scale.floor // 10_000_000 * 10_000, MILLION)
+    return tuple(
+        Floor(region=regions.districts[k], share=share) for _, _, k in sorted(able[:2], key=itemgetter(2))
     )
 
 
