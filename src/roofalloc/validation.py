@@ -19,10 +19,11 @@ import polars as pl
 from . import columns as c
 from . import financing
 from .errors import Fault, InstanceError
-from .instance import SCHEMA, Floor, Instance, Limit, Policy, Term
+from .instance import TERMS, Floor, Instance, Limit, Policy, Term
 
 FORMAT = "roofalloc-instance/1"
 MISSING = "nothing given"
+_PRIORITY = re.compile(r"people@(0|[1-9][0-9]{0,17})")
 
 #: Order of the tables in a fault report.
 ORDER = ("", *c.TABLES, "policy", "policy.objective", "policy.require", "policy.limits", "assumptions")
@@ -152,6 +153,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
         found = difflib.get_close_matches(name, known, 1, 0.6)
         close = found[0] if found else None
     return None if close is None else f'did you mean "{close}"?'
+
+
+class _Hints:
+    """`did_you_mean` for the values of a column, each distinct value looked up once and only so many of them."""
+
+    MOST = 50
+
+    def __init__(self, values: pl.Series, known: Sequence[str], otherwise: str) -> None:
+        self.values, self.known, self.otherwise = values, known, otherwise
+        self.cache: dict[str, str] = {}
+
+    def __call__(self, position: int) -> str:
+        value = self.values[position]
+        if value not in self.cache and len(self.cache) < self.MOST:
+            self.cache[value] = did_you_mean(value, self.known) or self.otherwise
+        return self.cache.get(value, self.otherwise)
 
 
 # Cells ------------------------------------------------------------------------------------------------------
@@ -512,46 +529,255 @@ class Draft:
 
     def _derive_options(self) -> None:
         """Capital and income that are not given follow from the assumptions."""
-        options = self.frames["options"]
         for column, keys, derive in (
             ("capital", financing.CAPITAL_KEYS, financing.derived_capital),
             ("income", financing.INCOME_KEYS, financing.derived_income),
         ):
-            raw = self.raw["options"].columns.get(column) if "options" in self.raw else None
-            absent = options["watts"].is_not_null()
-            if raw is not None:  # a faulty cell is not an absent one
-                absent &= raw.values.is_null()
+            sizes = self.frames["options"]["watts"]
+            absent = ~self.given("options", column) & sizes.is_not_null()
             if not absent.any():
                 continue
-            lacking = [key for key in keys if key not in self.assumptions]
+            lacking = [key for key in keys if not self.given("assumptions", key).all()]
             for key in lacking:
-                self.report.add(
-                    self.origin("assumptions"),
-                    key,
-                    expected=f"a value: {absent.sum():,} options have no {column}, which is derived from it",
-                    hint=MISSING,
-                )
-            if lacking:
+                wanted = f"a value: {absent.sum():,} options have no {column}, and it derives from this"
+                self.report.add(self.origin("assumptions"), key, expected=wanted, hint=MISSING)
+            if any(key not in self.assumptions for key in keys):
                 continue
-            sizes = options["watts"].filter(absent).unique()
-            found = {watts: derive(watts, self.assumptions) for watts in sizes}
-            bad = {watts for watts, value in found.items() if not 0 <= value <= c.LARGEST}
+            found = {watts: derive(watts, self.assumptions) for watts in sizes.filter(absent).unique()}
+            bad = [watts for watts, value in found.items() if not 0 <= value <= c.LARGEST]
             self.report.rows(
                 self.origin("options"),
                 column,
-                absent & options["watts"].is_in(bad),
-                expected=f"a derived {column} of at least 0 and not too large",
-                hint=lambda k: f"the assumptions give {c.decimal_text(found[options['watts'][k]], 2)}",
+                absent & sizes.is_in(bad),
+                values=pl.Series([c.decimal_text(found.get(watts, 0), 2) for watts in sizes])
+                if bad
+                else None,
+                expected="an amount of at least 0",
+                hint="derived from the assumptions",
             )
-            values = [
-                found[watts] if gap and watts not in bad else value
-                for watts, value, gap in zip(options["watts"], options[column], absent, strict=True)
-            ]
-            options = options.with_columns(pl.Series(column, values, dtype=pl.Int64))
-        self.frames["options"] = options
+            values = pl.Series(
+                [None if watts in bad else found.get(watts) for watts in sizes], dtype=pl.Int64
+            )
+            self.frames["options"] = self.frames["options"].with_columns(
+                pl.when(absent).then(values).otherwise(pl.col(column)).alias(column)
+            )
+
+    def given(self, table: str, column: str) -> pl.Series:
+        """Mask of the rows in which the file gives a value, be it a faulty one."""
+        raw = self.raw.get(table)
+        if raw is None or column not in raw.columns:
+            return pl.repeat(False, raw.height if raw else 0, dtype=pl.Boolean, eager=True)
+        values = raw.columns[column].values
+        return values.is_not_null() & (values != "") if values.dtype == pl.String else values.is_not_null()
+
+    # Rules between cells, rows and tables -------------------------------------------------------------------
 
     def check(self) -> None:
         """All rules between cells, rows and tables."""
+        for table in c.TABLES:
+            self._check_unique(table)
+            self._check_references(table, c.TABLES[table], self.frames[table])
+        for name, specs in (("require", c.REQUIRE), ("limits", c.LIMITS)):
+            self._check_references(f"policy.{name}", specs, self.lists[name])
+        self._check_circles()
+        self._check_rates()
+        self._check_statuses()
+        self._check_coordinates()
+        self._check_terms()
+        self._check_either("policy.require", "people", "share")
+        self._check_either("policy.limits", "capital", "kw")
+        self._check_totals()
+
+    def _check_unique(self, table: str) -> None:
+        """An id stands once in its table, an option's once in its roof, a link once."""
+        frame, origin = self.frames[table], self.origin(table)
+        keys = {"options": ["roof", "id"], "links": ["roof", "village"]}.get(table, ["id"])
+        known = pl.all_horizontal(pl.col(keys).is_not_null())
+        if len(keys) == 1 and frame["id"].is_sorted():
+            again = frame["id"] == frame["id"].shift()
+        else:
+            first = frame.select(
+                pl.struct(keys).is_first_distinct() if len(keys) > 1 else pl.col(keys[0]).is_first_distinct()
+            )
+            again = ~first.to_series() & frame.select(known).to_series()
+        if not again.fill_null(False).any():
+            return
+        rows = frame.select(keys).with_row_index("row")
+        repeated = rows.filter(again).head(Report.MOST)
+        earliest = rows.join(repeated, on=keys, how="semi").group_by(keys).agg(pl.col("row").min())
+        firsts = dict(
+            repeated.join(earliest, on=keys, how="left", suffix="_first")
+            .select("row", "row_first")
+            .iter_rows()
+        )
+        said = {"options": "an id once in its roof", "links": "each link once"}.get(table, "each id once")
+        values = frame[keys[-1]] if table != "links" else frame["roof"] + " - " + frame["village"]
+        self.report.rows(
+            origin,
+            None if table == "links" else "id",
+            again,
+            values=values,
+            expected=said,
+            hint=lambda k: f"first in {origin.named(firsts[k])}",
+        )
+
+    def _check_references(self, table: str, specs: Sequence[c.Column], frame: pl.DataFrame) -> None:
+        """What is referred to exists."""
+        for spec in specs:
+            if (
+                spec.kind != "reference"
+                or (table, spec.name) == ("roofs", "serves")
+                and not self.given(table, "serves").any()
+            ):
+                continue
+            values, ids = frame[spec.key], self.frames[spec.refers]["id"].drop_nulls()
+            unknown = values.is_not_null() & ~values.is_in(ids.unique().implode())
+            if (table, spec.name) == ("roofs", "serves"):  # where not given it is the region, told there
+                unknown &= self.given(table, "serves")
+            if unknown.any():
+                hint = _Hints(values, ids.to_list(), f"there is none among {len(ids):,} {spec.refers}")
+                self.report.rows(
+                    self.origin(table), spec.name, unknown, values=values, expected=spec.expected, hint=hint
+                )
+
+    def _check_circles(self) -> None:
+        """Regions are a forest: nobody is above himself."""
+        ids, parents = self.frames["regions"]["id"].to_list(), self.frames["regions"]["parent"].to_list()
+        above = dict(zip(reversed(ids), reversed(parents), strict=True))
+        seen: dict[str | None, int] = {}  # the walk in which a region was met first
+        for row, start in enumerate(ids):
+            at = start
+            while at is not None and at in above and at not in seen:
+                seen[at] = row
+                at = above[at]
+            if at is not None and start is not None and seen.get(at) == row and above.get(at) is not None:
+                circle = [at]
+                while above[circle[-1]] != at:
+                    circle.append(above[circle[-1]])
+                path = " > ".join([*circle, at]) if len(circle) < 20 else f"{len(circle)} regions"
+                place = ids.index(at)
+                self.report.add(
+                    self.origin("regions"),
+                    "parent",
+                    row=place,
+                    value=above[at],
+                    expected="a region that is not below this one",
+                    hint=f"a circle: {path}",
+                )
+
+    def _check_rates(self) -> None:
+        """A rate is given, or derived from interest and years together."""
+        origin = self.origin("sources")
+        rate, interest, years = (self.given("sources", name) for name in ("rate", "interest", "years"))
+        if rate.len():
+            both = "rate alone, or interest and years"
+            self.report.rows(origin, "rate", rate & (interest | years), expected=both, hint="both are given")
+            self.report.rows(
+                origin, "years", interest & ~years, expected="years beside interest", hint=MISSING
+            )
+            self.report.rows(
+                origin, "interest", years & ~interest, expected="interest beside years", hint=MISSING
+            )
+
+    def _check_statuses(self) -> None:
+        """An operating roof has exactly one option, a committed one at least one."""
+        roofs = self.frames["roofs"].select("id", "status")
+        count = self.frames["options"].group_by("roof").agg(options=pl.len())
+        found = roofs.join(count, left_on="id", right_on="roof", how="left", maintain_order="left")
+        options = found["options"].fill_null(0)
+        known = roofs["id"].is_not_null()
+        self.report.rows(
+            self.origin("roofs"),
+            "options",
+            known & (roofs["status"] == "operating") & (options != 1),
+            values=options,
+            expected="exactly one option of an operating roof",
+        )
+        self.report.rows(
+            self.origin("roofs"),
+            "options",
+            known & (roofs["status"] == "committed") & (options == 0),
+            values=options,
+            expected="at least one option of a committed roof",
+        )
+
+    def _check_coordinates(self) -> None:
+        """Longitude and latitude come together; both are needed where links go by distance."""
+        by_distance = "links" not in self.raw and self.given("policy", "max_distance_km").all()
+        for table in ("roofs", "villages"):
+            frame, origin = self.frames[table], self.origin(table)
+            lon, lat = self.given(table, "lon"), self.given(table, "lat")
+            if not frame.height:
+                continue
+            self.report.rows(
+                origin, "lat", lon & ~lat, expected="a latitude beside the longitude", hint=MISSING
+            )
+            self.report.rows(
+                origin, "lon", lat & ~lon, expected="a longitude beside the latitude", hint=MISSING
+            )
+            if by_distance:
+                needed = ~lon & ~lat
+                if table == "roofs":
+                    needed &= frame["status"].fill_null("excluded") != "excluded"
+                wanted = "lon and lat, because links go by policy.max_distance_km"
+                self.report.rows(origin, "lon", needed, expected=wanted, hint=MISSING)
+
+    def _check_terms(self) -> None:
+        """Objective terms exist and stand once; capital is held to the fen."""
+        origin, terms = self.origin("policy.objective"), self.lists["objective"]
+        known = pl.Series(
+            [term is None or term in TERMS or bool(_PRIORITY.fullmatch(term)) for term in terms["term"]],
+            dtype=pl.Boolean,
+        )
+        self.report.rows(
+            origin,
+            "term",
+            ~known,
+            values=terms["term"],
+            expected=f"one of {', '.join(TERMS)} or people@PRIORITY",
+            hint=lambda k: did_you_mean(terms["term"][k], TERMS),
+        )
+        again = ~terms["term"].is_first_distinct() & terms["term"].is_not_null()
+        self.report.rows(
+            origin, "term", again, values=terms["term"], expected="each term once", hint="given twice"
+        )
+        fine = (terms["term"] == "-capital") & (terms["tolerance"] % 10**7 != 0)
+        self.report.rows(
+            origin,
+            "tolerance",
+            fine,
+            values=c.decimal_texts(terms["tolerance"], 9),
+            expected="a tolerance of -capital with at most two decimal places",
+            hint=c.TOO_FINE,
+        )
+
+    def _check_either(self, table: str, one: str, other: str) -> None:
+        """Exactly one of two columns is given."""
+        a, b = self.given(table, one), self.given(table, other)
+        wanted = f"either {one} or {other}"
+        self.report.rows(self.origin(table), None, a & b, expected=wanted, hint="both are given")
+        self.report.rows(self.origin(table), None, ~a & ~b, expected=wanted, hint=MISSING)
+
+    def _check_totals(self) -> None:
+        """Sums fit 62 bits, so that integer arithmetic downstream cannot overflow."""
+        count = pl.col("count").cast(pl.Float64)
+        for table, column, total in (
+            ("sources", "amount", pl.col("amount")),
+            ("options", "kw", pl.col("watts")),
+            ("options", "capital", pl.col("capital")),
+            ("options", "income", pl.col("income")),
+            ("villages", "collective_need", pl.col("collective_need")),
+            ("villages", "collective_people", pl.col("collective_people") * 1000.0),
+            ("households", "need", pl.col("need") * count),
+            ("households", "people", pl.col("people") * 1000.0 * count),
+            ("households", "weight", pl.col("people") * pl.col("weight").cast(pl.Float64) * count),
+        ):
+            value = self.frames[table].select(total.cast(pl.Float64).sum()).item()
+            if value > c.LARGEST:
+                wanted = f"a total of at most {c.LARGEST:,} in the smallest unit"
+                self.report.add(
+                    self.origin(table), column, value=f"{value:.6g}", expected=wanted, hint=c.TOO_LARGE
+                )
 
     def instance(self) -> Instance:
         """The instance, sorted, once there are no faults."""
