@@ -1,0 +1,674 @@
+"""The command ``roofalloc``: parse, call the library, print, exit with a code that scripts can trust.
+
+Results go to standard output, progress and complaints to standard error. Nothing heavy is imported
+before a command needs it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import Fault, InstanceError, OutputError, RoofallocError, SolverError, UsageError
+
+if TYPE_CHECKING:
+    from .instance import Instance
+    from .plan import Plan, Result
+
+FEN = 100
+WATTS = 1000
+_LINE_EVERY = 5.0  # seconds between lines of progress where there is no terminal
+
+
+class Code(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    CHECK_FAILED = 1
+    BAD_INPUT = 2
+    INFEASIBLE = 3
+    NO_PLAN = 4
+    NO_OUTPUT = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 a check failed; 2 bad input or usage; 3 infeasible; 4 no plan within the limits; "
+    "5 output cannot be written; 70 internal error; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="roofalloc",
+    help="Which public roofs get a solar station, how it is financed, and whom it pays: planned and proved.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+InstancePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INSTANCE",
+        show_default=False,
+        help="NAME.json, NAME.json.gz, or a folder with instance.toml.",
+    ),
+]
+PlanPath = Annotated[
+    Path, typer.Argument(metavar="PLAN", show_default=False, help="The folder of a plan, or its plan.json.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : what follows ``roofalloc`` on the command line
+
+    Returns
+    -------
+    int : the exit code
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end a run.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=list(arguments), prog_name="roofalloc", standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message()
+        return _refuse(UsageError(message), "--json" in arguments) if message else Code.BAD_INPUT
+    except typer.Abort:
+        return Code.INTERRUPTED
+    _flush()
+    return int(code or 0)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _command(work: Callable[..., int]) -> Callable[..., int]:
+    """Make ``work`` a command whose every ending is an exit code and, with ``--json``, one document."""
+
+    @wraps(work)
+    def guarded(*args: Any, **options: Any) -> int:
+        try:
+            return work(*args, **options)
+        except (Exception, KeyboardInterrupt) as error:
+            return _refuse(error, bool(options.get("as_json")))
+
+    app.command()(guarded)
+    return guarded
+
+
+def _refuse(error: BaseException, as_json: bool) -> int:
+    """Say what went wrong, without a traceback, and choose the exit code."""
+    faults: tuple[Fault, ...] = ()
+    lines: list[str] = []
+    match error:
+        case InstanceError():
+            faults = error.faults
+            code, message = Code.BAD_INPUT, f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
+            lines = [str(fault) for fault in faults]
+        case OutputError():
+            code, message = Code.NO_OUTPUT, str(error)
+        case SolverError():
+            code, message = Code.INTERNAL, f"the solver failed: {error}"
+        case RoofallocError():
+            code, message = Code.BAD_INPUT, str(error)
+        case KeyboardInterrupt():
+            code, message = Code.INTERRUPTED, "interrupted before there was anything to write"
+        case MemoryError():
+            code, message = Code.INTERNAL, "out of memory"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
+            code, message = Code.NO_OUTPUT, str(error)
+        case _:
+            code, message = Code.INTERNAL, f"internal error: {type(error).__name__}: {error}"
+            lines = [
+                "This is a bug in roofalloc. Please report it with the command, the instance if you can share it,",
+                f"and the traceback that ROOFALLOC_DEBUG=1 prints (this is roofalloc {__version__},"
+                f" Python {sys.version.split()[0]}).",
+            ]
+    if os.environ.get("ROOFALLOC_DEBUG") == "1":
+        traceback.print_exception(error)
+    if as_json:
+        _print_json(
+            {
+                "error": message,
+                "faults": [
+                    {name: getattr(fault, name) for name in Fault.__slots__} | {"words": str(fault)}
+                    for fault in faults
+                ],
+                "exit_code": int(code),
+                "version": __version__,
+            }
+        )
+    else:
+        _complain(f"roofalloc: {message}", *lines)
+    return code
+
+
+@_command
+def solve(
+    instance: InstancePath,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Folder for the plan.  [default: ./NAME.plan]"),
+    ] = None,
+    solver: Annotated[str, typer.Option(help="A solver from `roofalloc solvers`.")] = "auto",
+    gap: Annotated[float, typer.Option(min=0.0, help="Stop at this relative gap.")] = 1e-4,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Stop after so many seconds.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the solver.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="PLAN", help="A plan of this instance to begin with.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the solver; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> int:
+    """Find the best plan, prove how good it is, and write it."""
+    begun = time.monotonic()
+    options = _options(option or ())
+    folder = out if out is not None else Path(f"{_stem(instance)}.plan")
+    _refuse_output(folder)
+    _refuse_solver(solver)
+
+    from .files import read_plan, write_plan
+
+    problem = _read(instance)
+    first = None if start is None else read_plan(start)
+    seconds = {"read": time.monotonic() - begun}
+    _warn(problem, quiet)
+
+    from .solving import solve as find
+
+    with _Progress(quiet) as progress:
+        result = find(
+            problem,
+            solver=solver,
+            gap=gap,
+            time_limit=time_limit,
+            seed=seed,
+            threads=threads,
+            start=first,
+            on_progress=progress,
+            options=options,
+        )
+    plan = result.plan
+    written = plan.status != "no_plan"
+    if written:
+        with _writing(folder):
+            write_plan(result, folder, problem)
+    seconds |= {phase: result.seconds.get(phase, 0.0) for phase in ("compile", "solve", "check")}
+    seconds["total"] = time.monotonic() - begun
+
+    code = _solve_code(result)
+    if as_json:
+        _print_json(_solve_record(problem, result, seconds) | ({"plan": str(folder)} if written else {}))
+    elif not quiet:
+        _print(*_solve_page(problem, result, seconds, folder if written else None))
+    if code is Code.INTERRUPTED and not as_json:
+        _complain(
+            f"roofalloc: interrupted; the best plan found is in {folder}"
+            if written
+            else "roofalloc: interrupted before a plan was found"
+        )
+    return code
+
+
+@_command
+def check(instance: InstancePath, plan: PlanPath, as_json: AsJson = False) -> int:
+    """Check a plan against its instance, exactly: constraints, totals, claims and certified bounds."""
+    from .audit import check as audit
+    from .files import read_plan
+
+    report = audit(_read(instance), read_plan(plan))
+    if as_json:
+        _print_json(
+            {
+                "ok": report.ok,
+                "findings": [str(finding) for finding in report.findings],
+                "notes": [str(note) for note in report.notes],
+                "version": __version__,
+            }
+        )
+    else:
+        _print(str(report))
+    return Code.DONE if report.ok else Code.CHECK_FAILED
+
+
+@_command
+def validate(instance: InstancePath, as_json: AsJson = False) -> int:
+    """Read an instance and report every fault at once."""
+    found = _read(instance)
+    digest = found.sha256
+    if as_json:
+        _print_json(
+            {
+                "valid": True,
+                "name": found.name,
+                "sha256": digest,
+                "warnings": list(found.warnings),
+                "version": __version__,
+            }
+        )
+        return Code.DONE
+    _warn(found, quiet=False)
+    _print(f"{instance}: a valid instance", f"name    {found.name}", f"sha256  {digest}")
+    return Code.DONE
+
+
+@_command
+def info(instance: InstancePath, as_json: AsJson = False) -> int:
+    """Show how large an instance is, what is in it, and what is likely to bind."""
+    from .problem import compile_problem
+    from .report import overview
+
+    found = _read(instance)
+    page = overview(compile_problem(found))
+    if as_json:
+        _print_json(page.record() | {"version": __version__})
+        return Code.DONE
+    _warn(found, quiet=False)
+    _print(str(page))
+    return Code.DONE
+
+
+@_command
+def convert(
+    instance: InstancePath,
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", show_default=False, help="NAME.json, NAME.json.gz, or a folder."),
+    ],
+) -> int:
+    """Write an instance in another form; nothing is lost."""
+    from .files import write
+
+    found = _read(instance)
+    with _writing(out):
+        write(found, out)
+    _print(f"{out}: {found.name}, sha256 {found.sha256}")
+    return Code.DONE
+
+
+@_command
+def generate(
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", show_default=False, help="town, city, province, nation or liaocheng."),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another instance.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="OUT", help="NAME.json, NAME.json.gz, or a folder.  [default: ./KIND-SEED]"
+        ),
+    ] = None,
+) -> int:
+    """Make an instance, the same bytes for the same kind and seed everywhere."""
+    from .files import write
+    from .generators import KINDS
+    from .generators import generate as make
+
+    if kind not in KINDS:
+        raise UsageError(f"unknown kind {kind!r}{_did_you_mean(kind, KINDS)}")
+    target = out if out is not None else Path(f"{kind}-{seed}")
+    made = make(kind, seed)
+    with _writing(target):
+        write(made, target)
+    _print(f"{target}: {made.name}, sha256 {made.sha256}")
+    return Code.DONE
+
+
+@_command
+def solvers(as_json: AsJson = False) -> int:
+    """List the solvers, what they can do, and which are installed."""
+    from .solvers import registry
+
+    ready = {variant.name for variant in registry.installed()}
+    variants = list(registry.variants())
+    if as_json:
+        _print_json(
+            {
+                "solvers": [
+                    {
+                        "name": v.name,
+                        "title": v.title,
+                        "installed": v.name in ready,
+                        "exact": v.exact,
+                        "bounds": v.bounds,
+                        "terms": sorted(v.terms),
+                        "switches": sorted(v.switches),
+                        "extra": v.extra,
+                    }
+                    for v in variants
+                ],
+                "version": __version__,
+            }
+        )
+        return Code.DONE
+    from .report.words import table
+
+    rows = [("name", "installed", "exact", "bounds", "")]
+    for v in variants:
+        needs = (
+            "yes"
+            if v.name in ready
+            else "no"
+            if v.extra is None
+            else f"no: pip install 'roofalloc[{v.extra}]'"
+        )
+        rows.append((v.name, needs, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
+    _print(*table(rows, indent=0), "", "auto chooses among those installed.")
+    return Code.DONE
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        _print(f"roofalloc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+# --- input -----------------------------------------------------------------------------------------
+def _read(path: Path) -> Instance:
+    from .files import read
+
+    try:
+        return read(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _options(pairs: Iterable[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs as a dictionary; a value that reads as a truth value or a number is one."""
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--option {pair!r}, expected KEY=VALUE")
+        result[key] = _scalar(text)
+    return result
+
+
+def _scalar(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _refuse_solver(name: str) -> None:
+    from .solvers import registry
+
+    names = ["auto", *(variant.name for variant in registry.variants())]
+    if name not in names:
+        raise UsageError(f"unknown solver {name!r}{_did_you_mean(name, names)}")
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f", expected one of {', '.join(known)}{hint}"
+
+
+# --- output ----------------------------------------------------------------------------------------
+def _stem(instance: Path) -> str:
+    """NAME of NAME.json, NAME.json.gz, NAME.xlsx or a folder."""
+    path = instance.resolve()
+    if path.is_dir():
+        return path.name or "instance"
+    name = path.name.removesuffix(".gz")
+    return name.rsplit(".", 1)[0] or "instance"
+
+
+def _refuse_output(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be written or holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} exists and is not a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "plan.json").is_file():
+        raise OutputError(f"{folder} exists and is not a plan: it has no plan.json; choose another with -o")
+    base = folder.absolute()
+    while not base.exists():
+        base = base.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+class _writing:  # noqa: N801
+    """Anything that goes wrong inside is a failure to write ``target``."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise OutputError(f"{self.target} cannot be written: {error.strerror or error}") from error
+        if isinstance(error, MemoryError):
+            raise OutputError(f"{self.target} cannot be written: out of memory") from error
+
+
+def _print(*lines: str) -> None:
+    _emit(sys.stdout, lines)
+
+
+def _complain(*lines: str) -> None:
+    _emit(sys.stderr, lines)
+
+
+def _emit(stream: Any, lines: Iterable[str]) -> None:
+    """Print lines; a reader that has left (``| head``) is no failure."""
+    try:
+        for line in lines:
+            print(line, file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        _mute(stream)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            _mute(stream)
+
+
+def _mute(stream: Any) -> None:
+    """Point a stream whose reader has left at nothing, so that the interpreter's last flush is quiet too."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    _print(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _warn(instance: Instance, quiet: bool) -> None:
+    if not quiet:
+        _complain(*(f"warning: {warning}" for warning in instance.warnings))
+
+
+class _Progress:
+    """Live people, bound, gap and time on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, quiet: bool) -> None:
+        from rich.console import Console
+
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+        self.live: Any = None
+        self.begun = time.monotonic()
+        self.latest: Any = None
+        self.said = -_LINE_EVERY
+
+    def __enter__(self) -> _Progress:
+        if not self.quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
+            from rich.live import Live
+
+            self.live = Live(self, console=self.console, refresh_per_second=4, transient=True)
+            self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.live is not None:
+            self.live.__exit__(*error)
+
+    def __rich__(self) -> str:
+        return self._line(time.monotonic() - self.begun)
+
+    def __call__(self, progress: Any) -> None:
+        self.latest = progress
+        now = time.monotonic() - self.begun
+        if self.live is None and not self.quiet and now - self.said >= _LINE_EVERY:
+            self.said = now
+            _complain(self._line(now))
+
+    def _line(self, seconds: float) -> str:
+        p = self.latest
+        parts = [f"{seconds:7.1f} s"]
+        if p is None:
+            return f"{parts[0]}  starting"
+        parts.append(f"{p.phase:<12}")
+        parts.append("no plan yet" if p.people is None else f"{p.people:,} people")
+        if p.value is not None and p.term != "people":
+            parts.append(f"{p.term} {p.value:,.6g}")
+        if p.bound is not None:
+            parts.append(f"bound {p.bound:,.2f}".rstrip("0").rstrip("."))
+        if p.gap is not None:
+            parts.append(f"gap {100 * p.gap:.3g} %")
+        return "  ".join(parts)
+
+
+# --- what solve says ---------------------------------------------------------------------------------
+def _solve_code(result: Result) -> Code:
+    if result.stopped == "cancelled":
+        return Code.INTERRUPTED
+    return {"infeasible": Code.INFEASIBLE, "no_plan": Code.NO_PLAN}.get(result.status, Code.DONE)
+
+
+def _number(units: int, per: int) -> int | float:
+    """Integer units as a JSON number: whole where whole, else the decimal that floats print shortest."""
+    return units // per if units % per == 0 else units / per
+
+
+def _solve_record(instance: Instance, result: Result, seconds: Mapping[str, float]) -> dict[str, Any]:
+    plan = result.plan
+    totals = plan.totals
+    new = set(instance.roofs["id"].filter(instance.roofs["status"] != "operating"))
+    record: dict[str, Any] = {
+        "status": plan.status,
+        "stopped": result.stopped,
+        "objective": _objective(plan),
+        "people": totals.people,
+        "households": totals.households,
+        "villages": totals.villages,
+        "capital": _number(totals.capital, FEN),
+        "income": _number(totals.income, FEN),
+        "kw": _number(totals.watts, WATTS),
+        "roofs_built": sum(roof in new for roof in plan.built["roof"]),
+        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "solver": dict(plan.solver),
+        "version": __version__,
+    }
+    if plan.conflict:
+        record["conflict"] = [dict(entry) for entry in plan.conflict]
+    if result.messages:
+        record["messages"] = list(result.messages)
+    return record
+
+
+def _objective(plan: Plan) -> list[dict[str, Any]]:
+    def exact(value: Any) -> int | float | None:
+        if value is None:
+            return None
+        return int(value) if value.denominator == 1 else float(value)
+
+    entries = []
+    for term in plan.objective:
+        entry = {
+            "term": term.term,
+            "value": exact(term.value),
+            "bound": exact(term.bound),
+            "certified_bound": exact(term.certified_bound),
+            "gap": term.gap,
+            "proof": term.proof,
+            "status": term.status,
+        }
+        if term.term == "fairness":
+            entry["fraction"] = f"{term.value.numerator}/{term.value.denominator}"
+        entries.append(entry)
+    return entries
+
+
+def _solve_page(
+    instance: Instance, result: Result, seconds: Mapping[str, float], folder: Path | None
+) -> list[str]:
+    from .report import summary
+
+    lines = list(summary(instance, result.plan))
+    stops = {"time": "the time limit", "cancelled": "an interruption", "failed": "a failure of the solver"}
+    if result.stopped in stops:
+        lines.append(f"  Stopped by {stops[result.stopped]}.")
+    lines += [f"  {message}" for message in result.messages]
+    lines.append("")
+    if result.status in ("optimal", "feasible"):
+        lines.append("Checked   every constraint, total and certified bound, exactly")
+    if folder is not None:
+        lines.append(f"Written   {folder}{os.sep}  (plan.json and its tables)")
+    spent = ", ".join(f"{phase} {value:.1f}" for phase, value in seconds.items() if phase != "total")
+    lines.append(f"Time      {seconds['total']:.1f} s ({spent})")
+    return lines

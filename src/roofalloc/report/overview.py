@@ -1,0 +1,414 @@
+"""An instance at a glance: how large it is, what is in it, and what is likely to bind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ..instance import Floor, Instance, Limit
+from ..problem import Ints, Problem
+from .tally import ancestry, by_region, counties, demands, within
+from .words import FEN, WATTS, kilowatts, money, percent, plural, table
+
+_SHARE = 10**6
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """Something scarce: what there is of it against what would be used if nothing else were scarce.
+
+    ``have`` and ``want`` are in ``unit`` ("yuan" stands for the currency); ``words`` says it to a person.
+    """
+
+    what: str
+    unit: str
+    have: float
+    want: float
+    words: str
+
+    @property
+    def ratio(self) -> float | None:
+        """have / want; None where nothing is wanted."""
+        return self.have / self.want if self.want else None
+
+    @property
+    def binds(self) -> bool:
+        """Whether it is likely to bind: less than what is wanted."""
+        return self.have < self.want
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Sizes, totals and pressures of an instance; ``str()`` is the page, `record` the JSON."""
+
+    name: str
+    currency: str
+    sizes: Mapping[str, int]
+    totals: Mapping[str, int]
+    links: Mapping[str, int]
+    pressures: tuple[Pressure, ...]
+    policy: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Everything as JSON-ready values; money in currency units, power in kW."""
+        totals = {
+            k: v / FEN if k in _MONEY else v / WATTS if k in _POWER else v for k, v in self.totals.items()
+        }
+        return {
+            "name": self.name,
+            "currency": self.currency,
+            "sizes": dict(self.sizes),
+            "totals": totals,
+            "links": dict(self.links),
+            "pressures": [
+                {
+                    "what": p.what,
+                    "unit": p.unit,
+                    "have": p.have,
+                    "want": p.want,
+                    "ratio": None if p.ratio is None else round(p.ratio, 6),
+                    "binds": p.binds,
+                    "words": p.words,
+                }
+                for p in self.pressures
+            ],
+            "policy": list(self.policy),
+        }
+
+    def __str__(self) -> str:
+        sizes, totals, links = self.sizes, self.totals, self.links
+
+        def cash(key: str) -> str:
+            return money(totals[key], self.currency)
+
+        lines = [self.name, "", "Sizes"]
+        lines += table([(k.replace("_", " "), f"{v:,}") for k, v in sizes.items()], right=(1,))
+        lines += ["", "Totals"]
+        rows = [
+            ("people", f"{totals['people']:,}"),
+            ("needs of all of them", cash("needs") + " a year"),
+            ("income of the largest options", cash("income") + " a year"),
+            ("  of it, running already", cash("operating_income") + " a year"),
+            ("capital of the largest options", cash("capital")),
+            ("capital of all sources", cash("sources")),
+            ("power of the largest options", kilowatts(totals["watts"])),
+            ("  of it, running already", kilowatts(totals["operating_watts"])),
+        ]
+        lines += table(rows)
+        lines += ["", "Links"]
+        rows = [
+            (
+                "villages a roof may pay",
+                f"{links['min']:,} least, {links['median']:,} median, {links['max']:,} most",
+            ),
+            (
+                "villages without any",
+                f"{links['villages_without']:,} ({plural(links['people_without'], 'person', 'people')})",
+            ),
+            ("roofs without any", f"{links['roofs_without']:,}"),
+            (
+                "components",
+                f"{links['components']:,}, the largest {plural(links['largest_roofs'], 'roof')}"
+                f" and {plural(links['largest_villages'], 'village')}",
+            ),
+        ]
+        lines += table(rows)
+        for title, chosen in (("Likely to bind", True), ("Not likely to bind", False)):
+            rows = [(p.what, p.words) for p in self.pressures if p.binds is chosen]
+            if rows:
+                lines += ["", title, *table(rows)]
+        lines += ["", "Policy", *(f"  {line}" for line in self.policy)]
+        return "\n".join(lines)
+
+
+_MONEY = {"needs", "income", "operating_income", "capital", "sources"}
+_POWER = {"watts", "operating_watts"}
+
+
+def overview(problem: Problem) -> Overview:
+    """Look over a compiled instance.
+
+    Parameters
+    ----------
+    problem : from `roofalloc.compile_problem`
+
+    Returns
+    -------
+    Overview : takes one pass over the tables and the links; nothing is solved
+    """
+    instance = problem.instance
+    currency = instance.currency
+    owner = problem.option_roof
+    largest = {
+        key: _largest(values, owner, problem.n_roofs)
+        for key, values in (
+            ("watts", problem.watts),
+            ("capital", problem.capital),
+            ("income", problem.income),
+        )
+    }
+    standing = ~problem.new
+    people = demands(instance)
+    totals = {
+        "people": int((people["people"] * people["count"]).sum()),
+        "needs": int((people["need"] * people["count"]).sum()),
+        "income": int(largest["income"].sum()),
+        "operating_income": int(largest["income"][standing].sum()),
+        "capital": int(largest["capital"].sum()),
+        "sources": int(problem.source_amount.sum()),
+        "watts": int(largest["watts"].sum()),
+        "operating_watts": int(largest["watts"][standing].sum()),
+    }
+    links, linked = _links(problem)
+    paid = (
+        people.with_columns(pl.col("people") * pl.col("count"))
+        .group_by("village", "priority")
+        .agg(pl.col("people").sum())
+    )
+    outside = instance.villages["id"].filter(pl.Series(~linked))
+    without = paid.filter(pl.col("village").is_in(outside.implode()))
+    links["people_without"] = int(without["people"].sum())
+    statuses = dict(instance.roofs["status"].value_counts().iter_rows())
+    sizes = {
+        "regions": len(instance.regions),
+        "sources": len(instance.sources),
+        "connection_points": len(instance.connection_points),
+        "roofs": len(instance.roofs),
+        **{
+            f"roofs {k}": int(statuses[k])
+            for k in ("candidate", "committed", "operating", "excluded")
+            if k in statuses
+        },
+        "options": len(instance.options),
+        "villages": len(instance.villages),
+        "collectives": int(problem.count[problem.collective].sum()),
+        "households": int(instance.households["count"].sum()),
+        "household_rows": len(instance.households),
+        "classes of like demands": problem.n_classes,
+        "links": links.pop("count"),
+    }
+    # A guess good enough to tell a floor that will be met on the way from one that will cost something.
+    expected = _part(totals["sources"], totals["capital"]) * _part(totals["income"], totals["needs"])
+    pressures = [
+        Pressure(
+            "capital",
+            "yuan",
+            totals["sources"] / FEN,
+            totals["capital"] / FEN,
+            f"all sources hold {percent(totals['sources'], totals['capital'])} of what the largest options of"
+            " all new roofs cost",
+        ),
+        *_sources(problem, largest["capital"]),
+        *_limits(problem, largest),
+        *_hosting(problem, largest["watts"]),
+        Pressure(
+            "income",
+            "yuan",
+            totals["income"] / FEN,
+            totals["needs"] / FEN,
+            f"the largest options of all roofs would bring {percent(totals['income'], totals['needs'])} of"
+            " all needs",
+        ),
+        Pressure(
+            "links",
+            "people",
+            totals["people"] - links["people_without"],
+            totals["people"],
+            f"{plural(links['villages_without'], 'village')} with"
+            f" {plural(links['people_without'], 'person', 'people')} cannot be paid by any roof",
+        ),
+        *_floors(instance, paid, without, expected),
+    ]
+    pressures.sort(key=lambda p: 1e9 if p.ratio is None else p.ratio)
+    return Overview(
+        name=instance.name,
+        currency=currency,
+        sizes=sizes,
+        totals=totals,
+        links=links,
+        pressures=tuple(p for p in pressures if p.want > 0),
+        policy=tuple(_policy(instance)),
+    )
+
+
+def _part(have: int, want: int) -> float:
+    return min(1.0, have / want) if want else 1.0
+
+
+def _largest(values: Ints, owner: Ints, count: int) -> Ints:
+    """The largest value among each roof's options: (n_roofs,), 0 without options."""
+    best = np.zeros(count, np.int64)
+    np.maximum.at(best, owner, values)
+    return best
+
+
+def _links(problem: Problem) -> tuple[dict[str, int], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Counts of villages per roof, of components, and which villages some roof may pay: (n_villages,)."""
+    tail, head = problem.arc_tail, problem.arc_head
+    n_roofs, first = problem.n_roofs, problem.first_village
+    nodes = first + problem.n_villages
+    # Hubs that no roof pays into carry nothing, so they must not join what lies below them.
+    active = np.zeros(nodes, bool)
+    active[:n_roofs] = True
+    keep = active[tail]
+    while True:
+        active[head[keep]] = True
+        if (grown := active[tail]).sum() == keep.sum():
+            break
+        keep = grown
+    below = np.zeros(nodes, np.int64)
+    below[first:] = 1
+    for _ in range(problem.n_hubs + 1):
+        counts = below.copy()
+        counts[:first] = 0
+        np.add.at(counts, tail, below[head])
+        if (counts == below).all():
+            break
+        below = counts
+    per_roof = below[:n_roofs]
+    linked = active[first:]
+    graph = coo_matrix((np.ones(int(keep.sum()), np.int8), (tail[keep], head[keep])), shape=(nodes, nodes))
+    _, label = connected_components(graph, directed=False)
+    roofs_in = np.bincount(label[:n_roofs], minlength=int(label.max(initial=-1)) + 1)
+    villages_in = np.bincount(label[first:], minlength=len(roofs_in))
+    both = (roofs_in > 0) & (villages_in > 0)
+    top = int(np.argmax(np.where(both, roofs_in + villages_in, 0))) if both.any() else -1
+    return {
+        "count": int(per_roof.sum()),
+        "min": int(per_roof.min(initial=0 if n_roofs == 0 else np.iinfo(np.int64).max)),
+        "median": int(np.median(per_roof)) if n_roofs else 0,
+        "max": int(per_roof.max(initial=0)),
+        "roofs_without": int((per_roof == 0).sum()),
+        "villages_without": int((~linked).sum()),
+        "components": int(both.sum()),
+        "largest_roofs": int(roofs_in[top]) if top >= 0 else 0,
+        "largest_villages": int(villages_in[top]) if top >= 0 else 0,
+    }, linked
+
+
+def _sources(problem: Problem, capital: Ints) -> list[Pressure]:
+    """Each source against its share of the capital of the roofs it may finance."""
+    if problem.n_sources < 2:
+        return []
+    wanted = np.zeros(problem.n_sources)
+    np.add.at(wanted, problem.draw_source, capital[problem.draw_roof].astype(float))
+    result = []
+    sources = problem.instance.sources.select("id", "region", "amount", "max_share")
+    for s, (source, region, amount, share) in enumerate(sources.iter_rows()):
+        want = wanted[s] * share / _SHARE
+        roofs = "all new roofs" if region is None else f"the new roofs of {region}"
+        result.append(
+            Pressure(
+                f"source {source}",
+                "yuan",
+                amount / FEN,
+                want / FEN,
+                f"{money(amount, problem.instance.currency)}: {percent(amount, want)} of what it could give"
+                f" to {roofs}",
+            )
+        )
+    return result
+
+
+def _limits(problem: Problem, largest: Mapping[str, Ints]) -> list[Pressure]:
+    result = []
+    for ceiling, limit in zip(problem.ceilings, problem.instance.policy.limits, strict=True):
+        roofs = np.unique(problem.option_roof[ceiling.options])
+        want = int(largest[ceiling.kind][roofs].sum())
+        unit, scale = ("yuan", FEN) if ceiling.kind == "capital" else ("kW", WATTS)
+        words = f"{percent(ceiling.amount, want)} of the largest options there"
+        result.append(
+            Pressure(
+                f"limit on {_limit(limit, problem.instance.currency)}",
+                unit,
+                ceiling.amount / scale,
+                want / scale,
+                words,
+            )
+        )
+    return result
+
+
+def _hosting(problem: Problem, watts: Ints) -> list[Pressure]:
+    on = problem.point >= 0
+    want = np.zeros(problem.n_points, np.int64)
+    np.add.at(want, problem.point[on], watts[on])
+    used = want > 0
+    have = np.minimum(problem.point_limit, want)
+    short = int((want > problem.point_limit).sum())
+    words = (
+        f"{short:,} of {plural(int(used.sum()), 'connection point')} cannot host the largest options of"
+        f" all their roofs; together they host {percent(int(have.sum()), int(want.sum()))} of them"
+    )
+    return [Pressure("grid hosting", "kW", int(have.sum()) / WATTS, int(want.sum()) / WATTS, words)]
+
+
+def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expected: float) -> list[Pressure]:
+    """Each floor against the people to be expected there, if they were reached as everywhere else."""
+    if not instance.policy.require:
+        return []
+    ancestors = ancestry(instance)
+    everyone, unpaid = by_region(instance, paid), by_region(instance, without)
+    result = []
+    for floor in instance.policy.require:
+        there = within(everyone, ancestors, floor.region, floor.priority)
+        linked = there - within(unpaid, ancestors, floor.region, floor.priority)
+        need = floor_people(floor, there)
+        words = f"{need:,} of {plural(there, 'person', 'people')} required"
+        words += (
+            f", {percent(need, linked)} of those whom a roof may pay" if linked else ", no roof may pay them"
+        )
+        result.append(Pressure(f"floor of {floor_place(floor)}", "people", expected * linked, need, words))
+    return result
+
+
+def floor_people(floor: Floor, there: int) -> int:
+    """Whole people that a floor requires of the ``there`` who count for it."""
+    if floor.people is not None:
+        return floor.people
+    assert floor.share is not None
+    return -(-floor.share * there // _SHARE)
+
+
+def floor_place(floor: Floor) -> str:
+    """Whom a floor is about."""
+    place = "everywhere" if floor.region is None else floor.region
+    return place if floor.priority is None else f"{place}, priority {floor.priority}"
+
+
+def _limit(limit: Limit, currency: str) -> str:
+    place = "" if limit.region is None else f" in {limit.region}"
+    if limit.capital is not None:
+        return f"new capital{place}: {money(limit.capital, currency)}"
+    assert limit.watts is not None
+    return f"new power{place}: {kilowatts(limit.watts)}"
+
+
+def _policy(instance: Instance) -> list[str]:
+    policy = instance.policy
+    terms = [t.term + (f" (tolerance {t.tolerance})" if t.tolerance else "") for t in policy.objective]
+    lines = [f"objective: {', then '.join(terms)}"]
+    if instance.links is not None:
+        lines.append("links are given")
+    elif policy.max_distance_km is None:
+        lines.append("a roof may pay every village of the region it serves")
+    else:
+        lines.append(
+            f"a roof may pay the villages of the region it serves within {policy.max_distance_km} km"
+        )
+    if policy.max_roofs_per_village is not None:
+        lines.append(f"at most {plural(policy.max_roofs_per_village, 'roof')} may pay a village")
+    if policy.max_villages_per_roof is not None:
+        lines.append(f"a roof may pay at most {plural(policy.max_villages_per_roof, 'village')}")
+    if policy.min_payment is not None:
+        lines.append(f"a payment is at least {money(policy.min_payment, instance.currency)} a year")
+    below = counties(instance)
+    names = ", ".join(below["name"].head(12)) + (", ..." if len(below) > 12 else "")
+    lines.append(f"regions reported on: {names}")
+    return lines

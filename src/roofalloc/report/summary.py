@@ -1,0 +1,179 @@
+"""A plan in a planner's words."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import polars as pl
+
+from ..instance import Instance
+from ..plan import Plan, TermResult
+from .overview import floor_people, floor_place
+from .tally import ancestry, by_region, counties, demands, reached, within
+from .words import kilowatts, money, number, percent, plural, table
+
+_STATUS = {
+    "optimal": "optimal: no plan is better",
+    "feasible": "a valid plan; a better one may exist",
+    "infeasible": "infeasible: no plan meets every requirement",
+    "no_plan": "no plan was found within the limits",
+}
+
+
+def summary(instance: Instance, plan: Plan) -> list[str]:
+    """Lines that tell a planner what the plan does, against which limits, and how good it is.
+
+    Parameters
+    ----------
+    instance : what was solved
+    plan : a plan of it
+
+    Returns
+    -------
+    list of str : plain text; money with thousands separators and unit
+    """
+    lines = [f"{instance.name}: {_STATUS[plan.status]}", ""]
+    if plan.status == "infeasible":
+        return [*lines, "What cannot stand together", *(f"  {conflict_words(c)}" for c in plan.conflict)]
+    if plan.status == "no_plan":
+        return lines[:1]
+    lines += _reached(plan) + _stations(instance, plan) + _money(instance, plan)
+    lines += _coverage(instance, plan)
+    lines += ["How good it is", *(f"  {term_words(t, plan, instance.currency)}" for t in plan.objective)]
+    return lines
+
+
+def _reached(plan: Plan) -> list[str]:
+    totals = plan.totals
+    rows = [
+        ("people", f"{totals.people:,}"),
+        ("households", f"{totals.households:,}"),
+        ("villages' collectives", f"{totals.villages:,}"),
+    ]
+    return ["Reached", *table(rows, right=(1,)), ""]
+
+
+def _stations(instance: Instance, plan: Plan) -> list[str]:
+    built = plan.built.join(instance.roofs.select(pl.col("id").alias("roof"), "status"), on="roof")
+    rows = []
+    for title, chosen in (
+        ("new", built.filter(pl.col("status") != "operating")),
+        ("running already", built.filter(pl.col("status") == "operating")),
+    ):
+        if len(chosen) or title == "new":
+            rows.append((title, f"{len(chosen):,}", kilowatts(int(chosen["watts"].sum()))))
+    if len(rows) > 1:
+        rows.append(("together", f"{len(built):,}", kilowatts(plan.totals.watts)))
+    return ["Stations", *table(rows, right=(1, 2)), ""]
+
+
+def _money(instance: Instance, plan: Plan) -> list[str]:
+    currency, totals = instance.currency, plan.totals
+    rows = [("source", "drawn", "limit", "used")]
+    names = instance.sources.select("id", pl.coalesce("name", "id").alias("name"), "amount")
+    for source, name, amount in names.iter_rows():
+        drawn = totals.by_source.get(source, 0)
+        rows.append((name, money(drawn, currency), money(amount, currency), percent(drawn, amount)))
+    if len(names) != 1:
+        amount = int(names["amount"].sum())
+        rows.append(
+            (
+                "together",
+                money(totals.capital, currency),
+                money(amount, currency),
+                percent(totals.capital, amount),
+            )
+        )
+    debt = int(plan.built["debt_service"].sum())
+    left = totals.income - debt - totals.paid
+    year = [
+        ("income of the stations", money(totals.income, currency)),
+        ("debt service", money(debt, currency)),
+        ("paid to villages and households", money(totals.paid, currency)),
+        ("left over", money(left, currency)),
+    ]
+    return [
+        "Capital of the new stations",
+        *table(rows, right=(1, 2, 3)),
+        "",
+        "Income a year",
+        *table(year, right=(1,)),
+        "",
+    ]
+
+
+def _coverage(instance: Instance, plan: Plan) -> list[str]:
+    ancestors = ancestry(instance)
+    everyone = by_region(
+        instance,
+        demands(instance).select("village", "priority", (pl.col("people") * pl.col("count")).alias("people")),
+    )
+    lucky = by_region(instance, reached(instance, plan))
+    rows = [("region", "reached", "of people", "share")]
+    for region, name in counties(instance).iter_rows():
+        there, got = within(everyone, ancestors, region), within(lucky, ancestors, region)
+        if there:
+            rows.append((name, f"{got:,}", f"{there:,}", percent(got, there)))
+    there, got = int(everyone["people"].sum()), int(lucky["people"].sum())
+    if len(rows) != 2:
+        rows.append(("together", f"{got:,}", f"{there:,}", percent(got, there)))
+    lines = ["Coverage", *table(rows, right=(1, 2, 3)), ""]
+    if instance.policy.require:
+        rows = [("floor", "required", "reached", "")]
+        for floor in instance.policy.require:
+            need = floor_people(floor, within(everyone, ancestors, floor.region, floor.priority))
+            got = within(lucky, ancestors, floor.region, floor.priority)
+            rows.append((floor_place(floor), f"{need:,}", f"{got:,}", "met" if got >= need else "NOT MET"))
+        lines += ["Floors", *table(rows, right=(1, 2)), ""]
+    return lines
+
+
+def value_words(term: str, value: Fraction, currency: str) -> str:
+    """A value of a term with its unit, e.g. ``29,612 people``."""
+    if term == "-capital":
+        return money(round(value * 100), currency)
+    if term == "fairness":
+        return f"{float(100 * value):.2f} % of its people"
+    if term == "villages":
+        return plural(int(value), "village")
+    if term == "-links":
+        return plural(int(value), "payment link")
+    people = "people" if value.denominator == 1 else "people (weighted)"
+    return f"{number(value)} {people}" + (f" of priority {term[7:]}" if term.startswith("people@") else "")
+
+
+def term_words(term: TermResult, plan: Plan, currency: str) -> str:
+    """What is proved about a term, as a sentence."""
+    value = value_words(term.term, term.value, currency)
+    bound = None if term.bound is None else value_words(term.term, term.bound, currency)
+    says = {
+        "-capital": ("Costs {0}", "no plan can cost less than {0}"),
+        "-links": ("Uses {0}", "no plan can use fewer than {0}"),
+        "fairness": ("The region served least has {0} reached", "no plan can give it more than {0}"),
+        "villages": ("Lifts {0}", "no plan can lift more than {0}"),
+    }.get(term.term, ("Reaches {0}", "no plan can reach more than {0}"))
+    found = says[0].format(value)
+    if bound is None:
+        return f"{found}; no bound is known."
+    solver = plan.solver.get("name", "the solver")
+    by = "proved by the certificate" if _certified(term) else f"proved by the search of {solver}"
+    if term.status == "optimal":
+        return f"{found}: optimal, {by}."
+    gap = "" if term.gap is None else f", a gap of {100 * term.gap:.3g} %"
+    return f"{found}; {says[1].format(bound)} ({by}){gap}."
+
+
+def _certified(term: TermResult) -> bool:
+    return term.proof == "certificate" or (
+        term.certified_bound is not None and term.certified_bound == term.bound
+    )
+
+
+def conflict_words(entry: Any) -> str:
+    """One entry of a plan's ``conflict`` as a line."""
+    if isinstance(entry, str):
+        return entry
+    if "words" in entry:
+        return str(entry["words"])
+    return ", ".join(f"{key} {value}" for key, value in entry.items())
