@@ -131,6 +131,40 @@ def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray
     return _narrow(*_by_roof(i, j, instance.villages.height))
 
 
+def linked(instance: Instance, roof_index: IntArray, village_index: IntArray) -> npt.NDArray[np.bool_]:
+    """Whether each pair is a link, by the rule of `derive_links` but without deriving the others.
+
+    Parameters
+    ----------
+    roof_index, village_index : ``(n_pairs,)`` rows of ``instance.roofs`` and ``instance.villages``
+
+    Returns
+    -------
+    bool ``(n_pairs,)``; False for an excluded roof and for missing coordinates.
+    """
+    roof_index, village_index = np.asarray(roof_index), np.asarray(village_index)
+    if not len(roof_index):
+        return np.zeros(0, dtype=np.bool_)
+    roofs, villages = instance.roofs[roof_index], instance.villages[village_index]
+    present = roofs["status"].to_numpy() != "excluded"
+    if instance.links is not None:
+        pairs = pl.DataFrame({"roof": roofs["id"], "village": villages["id"]})
+        given = instance.links.select("roof", "village").unique().with_columns(given=pl.lit(True))
+        found = pairs.join(given, on=["roof", "village"], how="left", maintain_order="left")["given"]
+        return present & found.fill_null(False).to_numpy()
+    forest = Forest.of(instance.regions)
+    serves = forest.index(roofs["serves"])
+    linked = present & (serves >= 0) & forest.holds(serves, forest.index(villages["region"]))
+    if instance.policy.max_distance_km is not None:
+        columns = [table[c] for table in (roofs, villages) for c in ("lon", "lat")]
+        places = [column.cast(pl.Float64).fill_null(np.nan).to_numpy() for column in columns]
+        known = ~np.isnan(places).any(axis=0)
+        metres = distance_m(*(np.where(known, x, 0.0) for x in places))
+        near = metres <= int(instance.policy.max_distance_km * 1000)
+        linked &= known & near
+    return linked
+
+
 @dataclass(frozen=True, eq=False)
 class Forest:
     """The regions as a forest, numbered so that "s lies in r*" is two comparisons.

@@ -1,0 +1,781 @@
+"""The exact check of a plan against the contract: integers, no tolerance, everything wrong at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..errors import UsageError
+from ..instance import Instance
+from ..links import linked, positions
+from ..plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Certificate, Plan, Result, TermResult
+from .certificate import FEASIBILITY, bound, leaves_no_better, rounded_bound, value_of
+from .exact import Ints, group_sums, product, total
+from .model import FEN, RATE, SHARE, WATT, IntArray, Model
+from .report import Finding, Report
+
+_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "built": BUILT,
+    "financing": FINANCING,
+    "payments": PAYMENTS,
+    "households": HOUSEHOLDS,
+    "collectives": COLLECTIVES,
+}
+_GAP_SLACK = Fraction(1, 10**9)  # a gap is a double in a file, nothing is decided by it
+
+
+def check(instance: Instance, plan: Plan | Result) -> Report:
+    """Audit a plan: every constraint, total, value, bound and claim, exactly as the contract has them.
+
+    No solver's code is used. A malformed plan raises nothing: what is wrong with it are findings.
+
+    Parameters
+    ----------
+    instance : the instance that the plan is for
+    plan : the plan, or the result of a run
+
+    Returns
+    -------
+    Report : its ``ok`` says whether the plan is sound; its notes what is proved by certificates and
+        what rests on the search of the solver named
+    """
+    return _Audit(instance, plan.plan if isinstance(plan, Result) else plan).run()
+
+
+class _Audit:
+    """One audit: each step adds its findings and leaves the arrays that later steps need."""
+
+    def __init__(self, instance: Instance, plan: Plan) -> None:
+        self.instance, self.plan, self.model = instance, plan, Model.of(instance)
+        self.findings: list[Finding] = []
+        self.notes: list[str] = []
+        self.values: dict[str, Fraction] = {}
+        self.tables = {name: self._table(name, schema) for name, schema in _TABLES.items()}
+
+    def run(self) -> Report:
+        self._identity()
+        self._built()
+        self._financing()
+        self._payments()
+        self._reached()
+        with_plan = self.plan.status not in ("infeasible", "no_plan")
+        if with_plan:
+            self._must_stand()
+            self._floors()
+        self._ceilings()
+        self._totals()
+        if with_plan:
+            self._objective()
+        else:
+            self._nothing()
+        return Report(tuple(self.findings), tuple(self.notes), self.values)
+
+    # --- reading the tables
+
+    def _add(self, code: str, place: str, found: object, expected: object, message: str) -> None:
+        self.findings.append(Finding(code, place, str(found), str(expected), message))
+
+    def _each(
+        self,
+        mask: Any,
+        code: str,
+        place: Callable[[int], str],
+        message: str,
+        found: Any,
+        expected: Any,
+        shown: Callable[[Any], str] = str,
+    ) -> None:
+        """A finding for every position where the mask is set.
+
+        ``found`` and ``expected`` are a phrase, or values by position, or a phrase and values.
+        """
+        for at in np.flatnonzero(mask).tolist():
+            self._add(code, place(at), _said(found, at, shown), _said(expected, at, shown), message)
+
+    def _table(self, name: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+        """A table of the plan with its row numbers; what cannot be read is a finding and left out."""
+        empty = pl.DataFrame(schema=dict(schema)).with_row_index("row")
+        frame = getattr(self.plan, name, None)
+        if not isinstance(frame, pl.DataFrame):
+            self._add("malformed", name, type(frame).__name__, "a table", "no table")
+            return empty
+        if not frame.height:
+            return empty
+        wrong = [
+            c for c, kind in schema.items() if c not in frame.columns or not _holds(frame[c].dtype, kind)
+        ]
+        if wrong:
+            self._add(
+                "malformed", name, ", ".join(frame.columns), ", ".join(schema), f"columns {', '.join(wrong)}"
+            )
+            return empty
+        table = frame.select(pl.col(c).cast(kind, strict=False) for c, kind in schema.items()).with_row_index(
+            "row"
+        )
+        whole = table.select(~pl.any_horizontal(pl.all().is_null())).to_series()
+        for row in table.filter(~whole)["row"]:
+            self._add("malformed", f"{name}[{row}]", frame.row(row), ", ".join(schema), "a value is missing")
+        return table.filter(whole)
+
+    def _rows(self, name: str, keys: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, list[IntArray]]:
+        """The rows of a table whose ids are known and that come first, and the ids' positions."""
+        table = self.tables[name]
+        at = [positions(ids, table[key]) for key, ids in keys.items()]
+        for key, found in zip(keys, at, strict=True):
+            self._each(
+                found < 0,
+                f"unknown-{key}",
+                _place(name, table),
+                f"no such {key}",
+                table[key],
+                f"a {key} of the instance",
+            )
+        known = np.all([found >= 0 for found in at], axis=0) if table.height else np.zeros(0, dtype=np.bool_)
+        first = table.select(pl.struct(list(keys)).is_first_distinct()).to_series().to_numpy()
+        self._each(
+            known & ~first,
+            "duplicate",
+            _place(name, table),
+            "the same again",
+            "a second row",
+            "each once",
+        )
+        keep = known & first
+        return table.filter(pl.Series(keep, dtype=pl.Boolean)), [found[keep] for found in at]
+
+    def _identity(self) -> None:
+        for key, found, expected in (
+            ("name", self.plan.instance_name, self.instance.name),
+            ("sha256", self.plan.instance_sha256, self.instance.sha256),
+        ):
+            if found != expected:
+                self._add(
+                    f"instance-{key}", f"instance.{key}", found, expected, "a plan for another instance"
+                )
+        if self.plan.status not in ("optimal", "feasible", "infeasible", "no_plan"):
+            self._add(
+                "status",
+                "status",
+                self.plan.status,
+                "optimal, feasible, infeasible or no_plan",
+                "no such status",
+            )
+
+    # --- stations and their financing
+
+    def _built(self) -> None:
+        model = self.model
+        table, (roof,) = self._rows("built", {"roof": model.roof_ids})
+        place = _place("built", table)
+        self._each(
+            model.excluded[roof],
+            "excluded-roof",
+            place,
+            "a station on an excluded roof",
+            table["option"],
+            "no station",
+        )
+        options = pl.DataFrame({"roof": self.instance.options["roof"], "option": model.option_ids})
+        options = options.with_row_index("at").with_columns(pl.col("at").cast(pl.Int64))
+        option = (
+            table.select("roof", "option")
+            .join(options.unique(["roof", "option"], keep="first"), on=["roof", "option"], how="left",
+                  maintain_order="left")["at"]
+            .fill_null(-1).to_numpy()
+        )  # fmt: skip
+        self._each(
+            option < 0,
+            "unknown-option",
+            place,
+            "no such option",
+            table["option"],
+            "an option of this roof",
+        )
+        keep = (option >= 0) & ~model.excluded[roof]
+        for column, of_option, shown in (
+            ("watts", model.watts, _kw),
+            ("capital", model.capital, _yuan),
+            ("income", model.income, _yuan),
+        ):
+            found, expected = table[column].to_numpy(), of_option[option]
+            self._each(
+                keep & (found != expected),
+                f"built-{column}",
+                place,
+                f"not the {column} of option",
+                found,
+                expected,
+                shown,
+            )
+        self.choice = np.full(len(model.roof_ids), -1, dtype=np.int64)
+        self.choice[roof[keep]] = option[keep]
+        stands = self.choice >= 0
+        self.income, self.capital, self.watts = (
+            np.where(stands, of_option[self.choice], 0)
+            if len(of_option)
+            else np.zeros(len(stands), dtype=np.int64)
+            for of_option in (model.income, model.capital, model.watts)
+        )
+        self.claimed_debt = np.zeros(len(model.roof_ids), dtype=np.int64)
+        self.claimed_debt[roof[keep]] = table["debt_service"].to_numpy()[keep]
+
+    def _financing(self) -> None:
+        model = self.model
+        table, (roof, source) = self._rows("financing", {"roof": model.roof_ids, "source": model.source_ids})
+        amount, place = table["amount"].to_numpy(), _place("financing", table)
+        self._each(amount <= 0, "amount", place, "not an amount", amount, "more than 0", _yuan)
+        self._each(
+            self.choice[roof] < 0,
+            "financing-without-station",
+            place,
+            "capital for a roof without a station",
+            amount,
+            "none",
+            _yuan,
+        )
+        self._each(
+            model.operating[roof] & (self.choice[roof] >= 0),
+            "financing-of-operating",
+            place,
+            "capital for a station that stands already",
+            amount,
+            "none",
+            _yuan,
+        )
+        self._each(
+            ~model.forest.holds(model.source_region[source], model.roof_region[roof]),
+            "source-region",
+            place,
+            "the roof stands outside the source's region",
+            self.instance.roofs["region"][roof],
+            self.instance.sources["region"][source],
+        )
+        most = _ceil_div(product(model.max_share[source], self.capital[roof]), SHARE)
+        self._each(
+            amount > most,
+            "max-share",
+            place,
+            "more than the source's share of the station",
+            amount,
+            ("at most", most),
+            _yuan,
+        )
+        given = group_sums(roof, amount, len(model.roof_ids))
+        needed = np.where(model.new, self.capital, 0)
+        self._each(
+            (given != needed) & (self.choice >= 0) & model.new,
+            "capital-without-source",
+            _thing("roof", model.roof_ids),
+            "the sources do not add up to the capital",
+            given,
+            needed,
+            _yuan,
+        )
+        self.drawn = group_sums(source, amount, len(model.source_ids))
+        self._each(
+            self.drawn > model.amount,
+            "source-amount",
+            _thing("source", model.source_ids),
+            "more drawn than the source has",
+            self.drawn,
+            ("at most", model.amount),
+            _yuan,
+        )
+        yearly = group_sums(roof, product(model.rate[source], amount), len(model.roof_ids))
+        self.debt = _ceil_div(yearly, RATE)
+        self._each(
+            (self.claimed_debt != self.debt) & (self.choice >= 0),
+            "debt-service",
+            _thing("roof", model.roof_ids),
+            "not the debt service of its financing",
+            self.claimed_debt,
+            self.debt,
+            _yuan,
+        )
+
+    def _must_stand(self) -> None:
+        model = self.model
+        for kind, mask in (("committed", model.committed), ("operating", model.operating)):
+            self._each(
+                mask & (self.choice < 0),
+                f"{kind}-not-built",
+                _thing("roof", model.roof_ids),
+                f"{kind}, but without a station",
+                "no station",
+                "exactly one option",
+            )
+
+    # --- payments and who is reached
+
+    def _payments(self) -> None:
+        model, policy = self.model, self.instance.policy
+        table, (roof, village) = self._rows(
+            "payments", {"roof": model.roof_ids, "village": model.village_ids}
+        )
+        amount, place = table["amount"].to_numpy(), _place("payments", table)
+        least = policy.min_payment or 1
+        self._each(amount <= 0, "amount", place, "not an amount", amount, "more than 0", _yuan)
+        self._each(
+            (amount > 0) & (amount < least),
+            "min-payment",
+            place,
+            "less than the least payment",
+            amount,
+            f"at least {_yuan(least)}",
+            _yuan,
+        )
+        self._each(
+            self.choice[roof] < 0,
+            "payment-without-station",
+            place,
+            "paid by a roof without a station",
+            amount,
+            "none",
+            _yuan,
+        )
+        self._each(
+            ~linked(self.instance, roof, village),
+            "payment-without-link",
+            place,
+            "the roof may not pay this village",
+            amount,
+            "none",
+            _yuan,
+        )
+        paying = amount > 0
+        for limit, ends, ids, one, many in (
+            (policy.max_roofs_per_village, village, model.village_ids, "village", "roofs"),
+            (policy.max_villages_per_roof, roof, model.roof_ids, "roof", "villages"),
+        ):
+            if limit is not None:
+                degree = np.bincount(ends[paying], minlength=len(ids))
+                self._each(
+                    degree > limit,
+                    f"max-{many}-per-{one}",
+                    _thing(one, ids),
+                    f"too many {many}",
+                    degree,
+                    f"at most {limit}",
+                )
+        spent = group_sums(roof, amount, len(model.roof_ids)).astype(object) + self.debt
+        self._each(
+            (self.choice >= 0) & (spent > self.income),
+            "overspent",
+            _thing("roof", model.roof_ids),
+            "payments and debt service exceed the income",
+            spent,
+            ("at most", self.income),
+            _yuan,
+        )
+        self.received = group_sums(village, amount, len(model.village_ids))
+        self.paid = total(amount)
+        self.n_links = int(paying.sum())
+
+    def _reached(self) -> None:
+        model, demands = self.model, self.model.demands
+        table, (household,) = self._rows("households", {"household": model.household_ids})
+        count, most = table["count"].to_numpy(), demands.count[household]
+        self._each(
+            (count < 1) | (count > most),
+            "count",
+            _place("households", table),
+            "not a number of such households",
+            count,
+            ("1 to", most),
+        )
+        self.reached = np.zeros(len(demands), dtype=np.int64)
+        self.reached[household] = np.clip(count, 0, most)
+        table, (village,) = self._rows("collectives", {"village": model.village_ids})
+        at = np.full(len(model.village_ids), -1, dtype=np.int64)
+        at[model.collective_row] = demands.n_households + np.arange(len(model.collective_row))
+        collective = at[village]
+        self._each(
+            collective < 0,
+            "no-collective",
+            _place("collectives", table),
+            "the village has no collective need",
+            table["village"],
+            "a village with one",
+        )
+        self.reached[collective[collective >= 0]] = 1
+        needs = group_sums(demands.village, product(demands.need, self.reached), len(model.village_ids))
+        self._each(
+            needs > self.received,
+            "need-unpaid",
+            _thing("village", model.village_ids),
+            "who is reached is not paid in full",
+            self.received,
+            ("at least", needs),
+            _yuan,
+        )
+
+    # --- ceilings and floors
+
+    def _ceilings(self) -> None:
+        model = self.model
+        at_point = model.roof_point >= 0
+        hosted = group_sums(model.roof_point[at_point], self.watts[at_point], len(model.hosting))
+        self._each(
+            hosted > model.hosting,
+            "hosting",
+            _thing("connection point", model.point_ids),
+            "more power than it can host",
+            hosted,
+            ("at most", model.hosting),
+            _kw,
+        )
+        for at, limit in enumerate(self.instance.policy.limits):
+            here = model.stands_in(limit.region) & model.new
+            for name, most, values, shown in (
+                ("capital", limit.capital, self.capital, _yuan),
+                ("kw", limit.watts, self.watts, _kw),
+            ):
+                if most is not None and (sum_here := total(values[here])) > most:
+                    self._add(
+                        f"limit-{name}",
+                        f"policy.limits[{at}]",
+                        shown(sum_here),
+                        f"at most {shown(most)}",
+                        f"too much new {name} in {limit.region or 'all'}",
+                    )
+
+    def _floors(self) -> None:
+        for at, floor in enumerate(self.instance.policy.require):
+            here = self.model.counts(floor)
+            people = total(product(self.model.demands.people, self.reached)[here])
+            if people < (least := self.model.floor_people(floor)):
+                self._add(
+                    "floor",
+                    f"policy.require[{at}]",
+                    f"{people} people",
+                    f"at least {least}",
+                    f"too few people reached in {floor.region or 'all'}",
+                )
+
+    # --- what the plan says of itself
+
+    def _totals(self) -> None:
+        model, demands = self.model, self.model.demands
+        heads = product(demands.people, self.reached)
+        is_household = ~demands.collective
+        expected: dict[str, int] = {
+            "people": total(heads),
+            "households": total(self.reached[is_household]),
+            "villages": total(self.reached[demands.collective]),
+            "capital": total(self.capital[model.new]),
+            "watts": total(self.watts),
+            "income": total(self.income),
+            "paid": self.paid,
+        }
+        totals = self.plan.totals
+        for name, value in expected.items():
+            self._total(f"totals.{name}", getattr(totals, name, None), value)
+        self._totals_by("by_source", dict(zip(model.source_ids, self.drawn.tolist(), strict=True)))
+        first = model.forest.first
+        by_region: dict[str, list[int]] = {}
+        for name, values, home in (
+            ("people", heads, model.demand_home),
+            ("households", np.where(is_household, self.reached, 0), model.demand_home),
+            ("villages", np.where(is_household, 0, self.reached), model.demand_home),
+            ("paid", self.received, model.village_region),
+        ):
+            sums = [0, *accumulate(int(x) for x in group_sums(first[home], values, len(first)))]
+            by_region[name] = [
+                sums[b] - sums[a] for a, b in zip(first.tolist(), model.forest.last.tolist(), strict=True)
+            ]
+        self._totals_by(
+            "by_region",
+            {
+                region: {name: values[at] for name, values in by_region.items()}
+                for at, region in enumerate(model.forest.ids)
+            },
+        )
+
+    def _total(self, place: str, found: Any, expected: Any) -> None:
+        if found != expected or isinstance(found, bool):
+            self._add("total", place, found, expected, "not the total of the decisions")
+
+    def _totals_by(self, name: str, expected: Mapping[str, Any]) -> None:
+        """Compare a map of totals; an entry that is absent stands for 0."""
+        found = getattr(self.plan.totals, name, None)
+        if not isinstance(found, Mapping):
+            self._add("total", f"totals.{name}", found, "a total for each", "not a map")
+            return
+        for key in found:
+            if key not in expected:
+                self._add(
+                    "total", f"totals.{name}[{key}]", found[key], "nothing", "the instance does not have it"
+                )
+        for key, value in expected.items():
+            if not isinstance(value, Mapping):
+                self._total(f"totals.{name}[{key}]", found.get(key, 0), value)
+                continue
+            inner = found.get(key, {})
+            if not isinstance(inner, Mapping) or not set(inner) <= set(value):
+                self._add("total", f"totals.{name}[{key}]", inner, ", ".join(value), "not these totals")
+                continue
+            for part, part_value in value.items():
+                self._total(f"totals.{name}[{key}].{part}", inner.get(part, 0), part_value)
+
+    def _objective(self) -> None:
+        policy, model = self.instance.policy, self.model
+        names = [term.term for term in policy.objective]
+        capital = total(self.capital[model.new])
+        self.values = {name: value_of(model, name, self.reached, capital, self.n_links) for name in names}
+        certificates = self._certificates(names)
+        entries = self.plan.objective if isinstance(self.plan.objective, Sequence) else ()
+        found = [getattr(entry, "term", None) for entry in entries]
+        if found != names:
+            self._add("objective", "objective", found, names, "not the terms of the policy, in order")
+            return
+        held: list[Fraction] = []
+        for at, (entry, term) in enumerate(zip(entries, policy.objective, strict=True)):
+            value = self.values[term.term]
+            allowed = Fraction(term.tolerance) if at < len(names) - 1 else Fraction(0)
+            slack = -allowed if term.term.startswith("-") else allowed
+            _Claim(self, entry, f"objective[{at}] {term.term}", value, value + slack).check(
+                certificates.get(term.term), held
+            )
+            held.append(value)
+        optimal = all(entry.status == "optimal" for entry in entries)
+        if self.plan.status == "optimal" and not optimal:
+            self._add("status", "status", "optimal", "feasible", "optimal only if every term is")
+
+    def _certificates(self, names: Sequence[str]) -> dict[str, Certificate]:
+        certificates: dict[str, Certificate] = {}
+        for at, certificate in enumerate(self.plan.certificates):
+            term = getattr(certificate, "term", None)
+            if term not in names or term in certificates:
+                self._add(
+                    "certificate", f"certificates[{at}]", term, ", ".join(names), "not one for each term"
+                )
+            else:
+                certificates[str(term)] = certificate
+        return certificates
+
+    def _nothing(self) -> None:
+        """Audit a plan without decisions: infeasible, or stopped before any plan was found."""
+        status = self.plan.status
+        for name in _TABLES:
+            if rows := self.tables[name].height:
+                self._add("decisions", name, f"{rows} rows", "none", f"decisions in a plan that is {status}")
+        if len(self.plan.objective):
+            self._add(
+                "objective", "objective", f"{len(self.plan.objective)} terms", "none", "values without a plan"
+            )
+        if self._may_do_nothing():
+            self._add("status", "status", status, "a plan", "building nothing new is a plan")
+        if status == "no_plan":
+            self.notes.append("no plan was found; nothing is proved")
+            return
+        for at, certificate in enumerate(self.plan.certificates):
+            proved = self._bound(f"certificates[{at}]", replace(certificate, term=FEASIBILITY), ())
+            if proved is not None and proved < 0:
+                self.notes.append(
+                    f"infeasible: proved by certificates[{at}], whose bound is {float(proved):.9g}"
+                )
+                return
+            if proved is not None:
+                self._add(
+                    "certificate",
+                    f"certificates[{at}]",
+                    f"{float(proved):.9g}",
+                    "less than 0",
+                    "does not prove that there is no plan",
+                )
+        self.notes.append(f"infeasible: proved by the search of {self.solver}")
+
+    def _may_do_nothing(self) -> bool:
+        """Whether operating stations alone, paying nobody, are a plan."""
+        model, policy = self.model, self.instance.policy
+        if model.committed.any() or any(model.floor_people(floor) > 0 for floor in policy.require):
+            return False
+        watts = np.zeros(len(model.roof_ids), dtype=np.int64)
+        for roof in np.flatnonzero(model.operating).tolist():
+            watts[roof] = min((int(model.watts[row]) for row in model.roof_options[roof]), default=0)
+        at_point = model.roof_point >= 0
+        hosted = group_sums(model.roof_point[at_point], watts[at_point], len(model.hosting))
+        return not (hosted > model.hosting).any()
+
+    @property
+    def solver(self) -> str:
+        solver = self.plan.solver if isinstance(self.plan.solver, Mapping) else {}
+        return f"{solver.get('name', 'an unnamed solver')} {solver.get('version') or ''}".strip()
+
+    def _bound(
+        self, place: str, certificate: Certificate, held: Sequence[Fraction]
+    ) -> Fraction | float | None:
+        try:
+            return bound(self.instance, certificate, held)
+        except UsageError as error:
+            self._add("certificate", place, str(error), "valid prices", "a certificate that proves nothing")
+            return None
+
+
+class _Claim:
+    """What a plan claims of one term, against the exact value and the certificate.
+
+    Parameters
+    ----------
+    value : the term's exact value
+    enough : what the bound must leave no better than: the value, give or take the tolerance of an
+        earlier term, which later terms may have used up
+    """
+
+    def __init__(
+        self, audit: _Audit, entry: TermResult, place: str, value: Fraction, enough: Fraction
+    ) -> None:
+        self.audit, self.entry, self.place = audit, entry, place
+        self.value, self.enough = value, enough
+        self.least = entry.term.startswith("-")
+        self.bound = self._number("bound", entry.bound)
+        self.certified = self._number("certified_bound", entry.certified_bound)
+
+    def check(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
+        """Audit value, bounds, gap, proof and status."""
+        entry = self.entry
+        if self._number("value", entry.value) != self.value:
+            self._add("value", entry.value, self.value, "not the value of the decisions")
+        self._certified(certificate, held)
+        if self.bound is not None and self._tighter(self.bound, self.value):
+            self._add("bound", self.bound, self.value, "contradicts the value")
+        if self.certified is not None and (self.bound is None or self._tighter(self.certified, self.bound)):
+            self._add("bound", self.bound, self.certified, "weaker than the certified bound")
+        self._gap()
+        self._proof()
+
+    def _add(self, part: str, found: object, expected: object, message: str) -> None:
+        self.audit._add(part.replace("_", "-"), f"{self.place}.{part}", found, expected, message)
+
+    def _number(self, part: str, found: Any) -> Fraction | None:
+        if found is None:
+            return None
+        try:
+            return Fraction(found)
+        except (TypeError, ValueError, OverflowError):
+            self._add(part, found, "a number", "not a number")
+            return None
+
+    def _tighter(self, a: Fraction, b: Fraction) -> bool:
+        """Whether ``a`` as a bound is tighter than ``b``."""
+        return a > b if self.least else a < b
+
+    def _certified(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
+        if certificate is None:
+            if self.entry.certified_bound is not None:
+                self._add("certified_bound", self.certified, "None", "there is no certificate")
+            return
+        audit = self.audit
+        proved = audit._bound(f"certificate of {self.entry.term}", certificate, held)
+        if proved is None:
+            return
+        if isinstance(proved, float):
+            self._add(
+                "certified_bound", self.certified, "no plan", "the certificate proves that there is no plan"
+            )
+            return
+        rounded = rounded_bound(audit.instance, self.entry.term, proved)
+        if self.certified != rounded:
+            self._add("certified_bound", self.certified, rounded, "not what the certificate proves")
+
+    def _gap(self) -> None:
+        gap = self.entry.gap
+        if self.bound is None:
+            if gap is not None:
+                self._add("gap", gap, "None", "there is no bound")
+            return
+        exact = abs(self.bound - self.value) / max(Fraction(1), abs(self.value))
+        found = self._number("gap", gap)
+        if found is None or abs(found - exact) > _GAP_SLACK * max(Fraction(1), exact):
+            self._add("gap", gap, float(exact), "not |bound - value| / max(1, |value|)")
+
+    def _proof(self) -> None:
+        entry, audit = self.entry, self.audit
+        closed = leaves_no_better(audit.instance, entry.term, self.enough, self.bound)
+        closed_alone = leaves_no_better(audit.instance, entry.term, self.enough, self.certified)
+        beyond = self.bound is not None and (
+            self.certified is None or self._tighter(self.bound, self.certified)
+        )
+        if entry.proof not in ("certificate", "search", None):
+            self._add("proof", entry.proof, "certificate, search or None", "no such proof")
+        elif entry.proof == "certificate" and not closed_alone:
+            self._add("proof", entry.proof, "search or None", "the certificate leaves better values open")
+        elif beyond and entry.proof != "search":
+            self._add("proof", entry.proof, "search", "the bound goes beyond the certificate")
+        if entry.status not in ("optimal", "feasible"):
+            self._add("status", entry.status, "optimal or feasible", "no such status")
+        elif entry.status == "optimal" and not closed:
+            self._add("status", entry.status, "feasible", "the bound leaves better values open")
+        elif entry.status == "optimal" and entry.proof is None:
+            self._add("proof", entry.proof, "certificate or search", "optimal without a proof")
+        audit.notes.append(self._note(closed, closed_alone))
+
+    def _note(self, closed: bool, closed_alone: bool) -> str:
+        term, solver = self.entry.term, self.audit.solver
+        if closed_alone:
+            return f"{term}: no better value is attainable, proved by the certificate"
+        certified = "nothing" if self.certified is None else f"a bound of {_decimal(self.certified)}"
+        if closed:
+            return (
+                f"{term}: no better value is attainable, proved by the search of {solver}; "
+                f"the certificate proves {certified}"
+            )
+        known = "none" if self.bound is None else _decimal(self.bound)
+        return f"{term}: better values are not excluded; bound {known}, the certificate proves {certified}"
+
+
+def _said(said: Any, at: int, shown: Callable[[Any], str]) -> str:
+    if isinstance(said, str):
+        return said
+    if isinstance(said, tuple):
+        return f"{said[0]} {shown(said[1][at])}"
+    return shown(said[at])
+
+
+def _thing(kind: str, ids: pl.Series) -> Callable[[int], str]:
+    return lambda at: f"{kind} {ids[at]}"
+
+
+def _holds(dtype: pl.DataType, kind: Any) -> bool:
+    """Whether a column's type is the schema's, or any integer (or nothing at all) in its place."""
+    return dtype in (kind, pl.Null) or (kind == pl.Int64 and dtype.is_integer())
+
+
+def _place(name: str, table: pl.DataFrame) -> Callable[[int], str]:
+    def place(row: int) -> str:
+        record = table.row(row, named=True)
+        where = f"{name}[{record['row']}]"
+        if name == "built":
+            return f"{where} roof {record['roof']}"
+        if name == "financing":
+            return f"{where} roof {record['roof']} from source {record['source']}"
+        if name == "payments":
+            return f"{where} roof {record['roof']} -> village {record['village']}"
+        key = "household" if name == "households" else "village"
+        return f"{where} {key} {record[key]}"
+
+    return place
+
+
+def _ceil_div(values: Ints, divisor: int) -> Ints:
+    return -(-values // divisor)
+
+
+def _yuan(fen: Any) -> str:
+    whole, cents = divmod(abs(int(fen)), FEN)
+    return f"{'-' if fen < 0 else ''}{whole}.{cents:02}"
+
+
+def _kw(watts: Any) -> str:
+    whole, rest = divmod(abs(int(watts)), WATT)
+    return f"{'-' if watts < 0 else ''}{whole}.{rest:03} kW"
+
+
+def _decimal(value: Fraction) -> str:
+    return f"{float(value):.9f}".rstrip("0").rstrip(".")

@@ -1,0 +1,69 @@
+"""What the audit has to say of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+_SHOWN = 50  # findings written out; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a plan.
+
+    Attributes
+    ----------
+    code : what kind of fault, e.g. ``"payment-without-link"``
+    place : where it stands, e.g. ``"payments[17] roof r3 -> village v2"``
+    found, expected : what the plan says and what the contract asks for; money in yuan, power in kW
+    message : the fault in a phrase
+    """
+
+    code: str
+    place: str
+    found: str
+    expected: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}: found {self.found}, expected {self.expected} [{self.code}]"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of an audit.
+
+    Attributes
+    ----------
+    findings : everything that is wrong; empty for a sound plan
+    notes : what is proved, and by whom
+    values : exact value of each term of the objective, recomputed from the decisions
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    values: Mapping[str, Fraction] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def __str__(self) -> str:
+        count = len(self.findings)
+        lines = [
+            "The plan is sound." if self.ok else f"The plan has {count} fault{'s' if count > 1 else ''}:"
+        ]
+        lines += [f"  {finding}" for finding in self.findings[:_SHOWN]]
+        if count > _SHOWN:
+            lines.append(f"  ... and {count - _SHOWN} more")
+        lines += [f"{term}: {_shown(value)}" for term, value in self.values.items()]
+        return "\n".join([*lines, *self.notes])
+
+
+def _shown(value: Fraction) -> str:
+    if value.denominator in (1, 10, 100, 1000):
+        return f"{float(value):.10g}" if abs(value) < 10**9 else str(value)
+    return f"{float(value):.9f} = {value}"
