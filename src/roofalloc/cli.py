@@ -154,8 +154,8 @@ def _refuse(error: BaseException, as_json: bool) -> int:
         case _:
             code, message = Code.INTERNAL, f"internal error: {type(error).__name__}: {error}"
             lines = [
-                "This is a bug in roofalloc. Please report it with the command, the instance if you can share it,",
-                f"and the traceback that ROOFALLOC_DEBUG=1 prints (this is roofalloc {__version__},"
+                "This is a bug in roofalloc. Please report it with the command, the instance if you can",
+                f"share it, and the traceback that ROOFALLOC_DEBUG=1 prints (roofalloc {__version__},"
                 f" Python {sys.version.split()[0]}).",
             ]
     if os.environ.get("ROOFALLOC_DEBUG") == "1":
@@ -261,8 +261,11 @@ def check(instance: InstancePath, plan: PlanPath, as_json: AsJson = False) -> in
         _print_json(
             {
                 "ok": report.ok,
-                "findings": [str(finding) for finding in report.findings],
-                "notes": [str(note) for note in report.notes],
+                "findings": [
+                    {name: getattr(finding, name) for name in finding.__slots__}
+                    for finding in report.findings
+                ],
+                "notes": list(report.notes),
                 "version": __version__,
             }
         )

@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ..instance import Floor, Instance, Limit
 from ..problem import Ints, Problem
-from .tally import ancestry, by_region, counties, demands, within
-from .words import FEN, WATTS, kilowatts, money, percent, plural, table
+from .tally import ancestry, by_region, counties, demands, names, within
+from .words import FEN, SHOWN, WATTS, kilowatts, money, percent, plural, table
 
 _SHARE = 10**6
 
@@ -40,7 +40,7 @@ class Pressure:
     @property
     def binds(self) -> bool:
         """Whether it is likely to bind: less than what is wanted."""
-        return self.have < self.want
+        return bool(self.have < self.want)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ class Overview:
         for title, chosen in (("Likely to bind", True), ("Not likely to bind", False)):
             rows = [(p.what, p.words) for p in self.pressures if p.binds is chosen]
             if rows:
-                lines += ["", title, *table(rows)]
+                lines += ["", title, *table(rows[:SHOWN])]
+                if len(rows) > SHOWN:
+                    lines.append(f"  ... and {len(rows) - SHOWN:,} more")
         lines += ["", "Policy", *(f"  {line}" for line in self.policy)]
         return "\n".join(lines)
 
@@ -299,10 +301,11 @@ def _sources(problem: Problem, capital: Ints) -> list[Pressure]:
     wanted = np.zeros(problem.n_sources)
     np.add.at(wanted, problem.draw_source, capital[problem.draw_roof].astype(float))
     result = []
-    sources = problem.instance.sources.select("id", "region", "amount", "max_share")
+    called = names(problem.instance.regions)
+    sources = problem.instance.sources.select(pl.coalesce("name", "id"), "region", "amount", "max_share")
     for s, (source, region, amount, share) in enumerate(sources.iter_rows()):
         want = wanted[s] * share / _SHARE
-        roofs = "all new roofs" if region is None else f"the new roofs of {region}"
+        roofs = "all new roofs" if region is None else f"the new roofs of {called[region]}"
         result.append(
             Pressure(
                 f"source {source}",
@@ -318,6 +321,7 @@ def _sources(problem: Problem, capital: Ints) -> list[Pressure]:
 
 def _limits(problem: Problem, largest: Mapping[str, Ints]) -> list[Pressure]:
     result = []
+    called = names(problem.instance.regions)
     for ceiling, limit in zip(problem.ceilings, problem.instance.policy.limits, strict=True):
         roofs = np.unique(problem.option_roof[ceiling.options])
         want = int(largest[ceiling.kind][roofs].sum())
@@ -325,7 +329,7 @@ def _limits(problem: Problem, largest: Mapping[str, Ints]) -> list[Pressure]:
         words = f"{percent(ceiling.amount, want)} of the largest options there"
         result.append(
             Pressure(
-                f"limit on {_limit(limit, problem.instance.currency)}",
+                f"limit on {_limit(limit, called, problem.instance.currency)}",
                 unit,
                 ceiling.amount / scale,
                 want / scale,
@@ -354,6 +358,7 @@ def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expec
     if not instance.policy.require:
         return []
     ancestors = ancestry(instance)
+    called = names(instance.regions)
     everyone, unpaid = by_region(instance, paid), by_region(instance, without)
     result = []
     for floor in instance.policy.require:
@@ -364,7 +369,9 @@ def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expec
         words += (
             f", {percent(need, linked)} of those whom a roof may pay" if linked else ", no roof may pay them"
         )
-        result.append(Pressure(f"floor of {floor_place(floor)}", "people", expected * linked, need, words))
+        result.append(
+            Pressure(f"floor of {floor_place(floor, called)}", "people", expected * linked, need, words)
+        )
     return result
 
 
@@ -376,14 +383,14 @@ def floor_people(floor: Floor, there: int) -> int:
     return -(-floor.share * there // _SHARE)
 
 
-def floor_place(floor: Floor) -> str:
-    """Whom a floor is about."""
-    place = "everywhere" if floor.region is None else floor.region
+def floor_place(floor: Floor, called: Mapping[str, str]) -> str:
+    """Whom a floor is about, with regions by the names they are ``called``."""
+    place = "everywhere" if floor.region is None else called[floor.region]
     return place if floor.priority is None else f"{place}, priority {floor.priority}"
 
 
-def _limit(limit: Limit, currency: str) -> str:
-    place = "" if limit.region is None else f" in {limit.region}"
+def _limit(limit: Limit, called: Mapping[str, str], currency: str) -> str:
+    place = "" if limit.region is None else f" in {called[limit.region]}"
     if limit.capital is not None:
         return f"new capital{place}: {money(limit.capital, currency)}"
     assert limit.watts is not None

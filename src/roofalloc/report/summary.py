@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -10,8 +11,8 @@ import polars as pl
 from ..instance import Instance
 from ..plan import Plan, TermResult
 from .overview import floor_people, floor_place
-from .tally import ancestry, by_region, counties, demands, reached, within
-from .words import kilowatts, money, number, percent, plural, table
+from .tally import ancestry, by_region, counties, demands, names, reached, within
+from .words import FEN, SHOWN, kilowatts, money, number, percent, plural, table
 
 _STATUS = {
     "optimal": "optimal: no plan is better",
@@ -35,7 +36,9 @@ def summary(instance: Instance, plan: Plan) -> list[str]:
     """
     lines = [f"{instance.name}: {_STATUS[plan.status]}", ""]
     if plan.status == "infeasible":
-        return [*lines, "What cannot stand together", *(f"  {conflict_words(c)}" for c in plan.conflict)]
+        entries = [f"  {conflict_words(entry, instance)}" for entry in plan.conflict]
+        more = [f"  ... and {len(entries) - SHOWN:,} more"] if len(entries) > SHOWN else []
+        return [*lines, "What cannot stand together", *entries[:SHOWN], *more]
     if plan.status == "no_plan":
         return lines[:1]
     lines += _reached(plan) + _stations(instance, plan) + _money(instance, plan)
@@ -71,12 +74,14 @@ def _stations(instance: Instance, plan: Plan) -> list[str]:
 def _money(instance: Instance, plan: Plan) -> list[str]:
     currency, totals = instance.currency, plan.totals
     rows = [("source", "drawn", "limit", "used")]
-    names = instance.sources.select("id", pl.coalesce("name", "id").alias("name"), "amount")
-    for source, name, amount in names.iter_rows():
+    called = names(instance.sources)
+    for source, amount in instance.sources.select("id", "amount").head(SHOWN).iter_rows():
         drawn = totals.by_source.get(source, 0)
-        rows.append((name, money(drawn, currency), money(amount, currency), percent(drawn, amount)))
-    if len(names) != 1:
-        amount = int(names["amount"].sum())
+        rows.append((called[source], money(drawn, currency), money(amount, currency), percent(drawn, amount)))
+    if len(called) > SHOWN:
+        rows.append((f"... and {len(called) - SHOWN:,} more", "", "", ""))
+    if len(called) != 1:
+        amount = int(instance.sources["amount"].sum())
         rows.append(
             (
                 "together",
@@ -121,10 +126,13 @@ def _coverage(instance: Instance, plan: Plan) -> list[str]:
     lines = ["Coverage", *table(rows, right=(1, 2, 3)), ""]
     if instance.policy.require:
         rows = [("floor", "required", "reached", "")]
+        called = names(instance.regions)
         for floor in instance.policy.require:
             need = floor_people(floor, within(everyone, ancestors, floor.region, floor.priority))
             got = within(lucky, ancestors, floor.region, floor.priority)
-            rows.append((floor_place(floor), f"{need:,}", f"{got:,}", "met" if got >= need else "NOT MET"))
+            rows.append(
+                (floor_place(floor, called), f"{need:,}", f"{got:,}", "met" if got >= need else "NOT MET")
+            )
         lines += ["Floors", *table(rows, right=(1, 2)), ""]
     return lines
 
@@ -170,10 +178,30 @@ def _certified(term: TermResult) -> bool:
     )
 
 
-def conflict_words(entry: Any) -> str:
+def conflict_words(entry: Mapping[str, Any], instance: Instance) -> str:
     """One entry of a plan's ``conflict`` as a line."""
-    if isinstance(entry, str):
-        return entry
-    if "words" in entry:
-        return str(entry["words"])
-    return ", ".join(f"{key} {value}" for key, value in entry.items())
+    regions = names(instance.regions)
+    place = regions.get(entry["region"], entry["region"]) if "region" in entry else "everywhere"
+
+    def cash(key: str) -> str:
+        return money(round(entry[key] * FEN), instance.currency)
+
+    match entry.get("kind"):
+        case "require":
+            whom = place if "priority" not in entry else f"{place}, priority {entry['priority']}"
+            there = f" ({entry['there_are']:,} people are there)" if "there_are" in entry else ""
+            return f"the floor of {entry['people']:,} people {whom}: {entry['shortfall']:,} short{there}"
+        case "roof":
+            return f"the committed roof {entry['roof']}: {cash('shortfall')} of capital short"
+        case "source":
+            return f"the source {entry['source']}: all {cash('amount')} of it used"
+        case "limit" if "capital" in entry:
+            return f"the limit on new capital, {place}: all {cash('capital')} of it used"
+        case "limit":
+            return f"the limit on new power, {place}: all {entry['kw']:,} kW of it used"
+        case "connection_point":
+            return (
+                f"the connection point {entry['connection_point']}: all {entry['limit_kw']:,} kW of it used"
+            )
+        case _:
+            return ", ".join(f"{key} {value}" for key, value in entry.items())

@@ -18,6 +18,11 @@ def ancestry(instance: Instance) -> pl.DataFrame:
     return pl.concat(pairs)
 
 
+def names(things: pl.DataFrame) -> dict[str, str]:
+    """What people call each thing of a table, by id: its name, or its id where it has none."""
+    return dict(things.select("id", pl.coalesce("name", "id").alias("name")).iter_rows())
+
+
 def counties(instance: Instance) -> pl.DataFrame:
     """The regions directly below the roots (the roots where there are none): ``id``, ``name``."""
     roots = instance.regions.filter(pl.col("parent").is_null())

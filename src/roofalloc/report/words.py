@@ -8,6 +8,7 @@ from fractions import Fraction
 
 FEN = 100
 WATTS = 1000
+SHOWN = 25  #: rows of a list that are written out; the rest is counted
 
 Row = Sequence[str]
 
