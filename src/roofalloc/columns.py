@@ -36,8 +36,8 @@ class Column:
     Attributes
     ----------
     name : in files
-    kind : ``id`` and ``reference`` are text with a form; ``literal`` is text that may also be written as a number or
-        boolean and keeps its literal; ``number`` is an exact decimal; ``float`` a double (coordinates)
+    kind : ``id`` and ``reference`` are text with a form; ``literal`` is text that may also be written as a
+        number or boolean and keeps its literal; ``number`` is an exact decimal; ``float`` a double (coordinates)
     field : in memory, ``name`` unless given
     what : the noun of a number, e.g. ``"an amount"``
     places : decimal places of a number; in memory it is an integer of that many places
@@ -244,21 +244,21 @@ class RawColumn:
         return mask if mask.any() else None
 
 
-def raw_from_series(series: pl.Series) -> RawColumn:
-    """A column of a frame: text stays text, numbers stay native, booleans and all else are no number."""
+def raw_from_series(series: pl.Series, text: Literal["text", "any"] = "text") -> RawColumn:
+    """A column of a frame: text is `text`, numbers stay native, booleans and all else are neither."""
     kind = series.dtype
     if kind == pl.Null:
         return RawColumn(series.cast(pl.String), "any")
     if kind == pl.String:
-        return RawColumn(series, "text")
+        return RawColumn(series, text)
     if isinstance(kind, (pl.Categorical, pl.Enum)):
-        return RawColumn(series.cast(pl.String), "text")
+        return RawColumn(series.cast(pl.String), text)
     if kind.is_numeric():
         return RawColumn(series.cast(pl.String) if kind == pl.Float32 else series, "number")
     if kind == pl.Boolean:
         return RawColumn(series.cast(pl.String), "mixed", _constant("boolean", len(series)))
     if kind == pl.Object:
-        return raw_from_values(series.to_list(), "text")
+        return raw_from_values(series.to_list(), text)
     shown = pl.Series(series.name, [None if v is None else str(v) for v in series.to_list()], dtype=pl.String)
     return RawColumn(shown, "mixed", _constant("other", len(series)))
 
@@ -449,3 +449,8 @@ def double_texts(values: pl.Series) -> pl.Series:
 def _plain(x: float) -> str:
     text = format(Decimal(repr(x)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def listed(values: Any) -> list[Any]:
+    """A column of any library as a list of Python values."""
+    return values.to_list() if hasattr(values, "to_list") else list(values)

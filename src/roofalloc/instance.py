@@ -7,13 +7,17 @@ things as decimals; see `roofalloc.files`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from .canonical import chunks
 from .columns import STATUSES, TERMS
 
 __all__ = ["SCHEMA", "STATUSES", "TERMS", "Floor", "Instance", "Limit", "Policy", "Term"]
@@ -92,7 +96,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """At least ``people`` heads, or ``share`` [1e-6] of the heads, of region* (None: everywhere) and priority."""
+    """At least ``people`` heads, or ``share`` [1e-6] of them, of region* (None: everywhere) and priority."""
 
     region: str | None = None
     priority: int | None = None
@@ -124,7 +128,16 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One instance. Tables are polars frames with the columns of `SCHEMA`; ``links`` is None where derived."""
+    """One instance. Tables are polars frames with the columns of `SCHEMA`; ``links`` is None where derived.
+
+    Rows are sorted by id (options by roof, in their order; links by roof and village), so equal instances have
+    equal tables. Make one with `roofalloc.read`, `from_records` or `replace`: they check it; the constructor
+    does not. Two instances are equal if their canonical JSON is.
+
+    Attributes
+    ----------
+    warnings : what is odd but allowed, e.g. given links that disagree with ``serves``
+    """
 
     name: str
     currency: str
@@ -143,19 +156,70 @@ class Instance:
 
     @classmethod
     def from_records(cls, *, name: str, **parts: Any) -> Instance:
-        """An instance from lists of mappings in the units and names of the files.
+        """An instance from what a program holds, in the names and units (yuan, kW) of the files.
 
         Parameters
         ----------
         name : the instance's name
-        parts : the keys of an instance file: ``regions=[...]``, ``policy={...}``, ``notes="..."``
+        parts : the keys of an instance file: ``currency``, ``notes``, ``policy`` (a mapping or a `Policy`),
+            ``assumptions``, and tables. A table is a list of mappings, a mapping of columns, or a frame (polars,
+            pandas, Arrow). Options stand in their roofs or in a table ``options`` of their own with a
+            column ``roof``. Numbers are int, float (its shortest representation counts),
+            Decimal or text.
 
         Raises
         ------
         InstanceError
-            with every fault.
-        """
-        from .validation import Report, raw_document, validated
+            with every fault, rows counted from 0.
 
-        report = Report()
-        return validated(raw_document({"name": name, **parts}, name, report, "any"), name, report)
+        Examples
+        --------
+        >>> Instance.from_records(name="one", regions=[{"id": "city"}], villages={"id": ["v"], "region": ["city"]})
+        Instance("one": 0 roofs, 1 village, 0 households)
+        """
+        from .validation import from_records
+
+        return from_records(name, parts)
+
+    def replace(self, **changes: Any) -> Instance:
+        """A new instance with other tables, policy, name, currency, notes or assumptions, checked again.
+
+        Parameters
+        ----------
+        changes : fields of this class. Tables have the columns and units of `SCHEMA` (fen, watts); absent
+            columns take their defaults. The rate of a loan follows from its interest and years.
+
+        Raises
+        ------
+        InstanceError
+            if the new instance does not keep the contract.
+        UsageError
+            for a field that does not exist, or a column of another type than `SCHEMA` has.
+        """
+        from .validation import replaced
+
+        return replaced(self, changes)
+
+    def canonical(self) -> bytes:
+        """The canonical JSON: equal for equal instances, whatever form they were read from."""
+        return b"".join(chunks(self))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON, which names the instance."""
+        digest = hashlib.sha256()
+        for chunk in chunks(self):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self.sha256 == other.sha256 if isinstance(other, Instance) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    def __repr__(self) -> str:
+        households = int(self.households["count"].sum())
+        counts = ((self.roofs.height, "roof"), (self.villages.height, "village"), (households, "household"))
+        said = ", ".join(f"{count:,} {noun}{'s' if count != 1 else ''}" for count, noun in counts)
+        return f"Instance({json.dumps(self.name, ensure_ascii=False)}: {said})"

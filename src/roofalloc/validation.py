@@ -18,7 +18,8 @@ import polars as pl
 
 from . import columns as c
 from . import financing
-from .errors import Fault, InstanceError
+from .canonical import file_columns, policy_document
+from .errors import Fault, InstanceError, UsageError
 from .instance import TERMS, Floor, Instance, Limit, Policy, Term
 
 FORMAT = "roofalloc-instance/1"
@@ -353,6 +354,8 @@ class _DocumentReader:
             return {name: self._columns(origin, rows)}
         nested = [row.get("options") for row in rows]
         roofs = self._columns(origin, rows, leave="options")
+        if all(options is None for options in nested):
+            return {"roofs": roofs}
         return {"roofs": roofs} | self._options(origin, [row.get("id") for row in rows], nested)
 
     def _objects(self, origin: Origin, rows: Sequence[Any]) -> tuple[Origin, Sequence[Mapping[str, Any]]]:
@@ -419,20 +422,119 @@ def _brief(value: Any) -> str:
     return kind.get(type(value), "a number" if isinstance(value, c.Number) else type(value).__name__)
 
 
+# Records: what a program holds -----------------------------------------------------------------------------
+
+
+def from_records(name: str, parts: Mapping[str, Any]) -> Instance:
+    """See `Instance.from_records`."""
+    report = Report()
+    parts = {"name": name, **parts}
+    if isinstance(parts.get("policy"), Policy):
+        parts["policy"] = policy_document(parts["policy"])
+    raw: dict[str, RawTable] = {}
+    for table in c.TABLES:
+        if (frame := _frame(parts.get(table))) is None:
+            continue
+        if table == "roofs" and "options" in frame.columns:
+            parts[table] = frame.to_dicts()
+            continue
+        del parts[table]
+        found = {column: c.raw_from_series(frame[column], "any") for column in frame.columns}
+        raw[table] = RawTable(Origin(name, table), frame.height, found)
+    options = parts.pop("options", None)
+    document = raw_document(parts, name, report, "any")
+    if options is not None:
+        if "options" in document:
+            report.add(
+                Origin(name, "options"),
+                expected="options in their roofs or in a table",
+                hint="both are given",
+            )
+        document |= _DocumentReader(name, report, "any").table("options", options)
+    return validated(document | raw, name, report)
+
+
+def _frame(value: Any) -> pl.DataFrame | None:
+    """A polars frame of a frame of any kind, or of a mapping of columns; None for all else."""
+    if isinstance(value, pl.LazyFrame):
+        return value.collect()
+    if isinstance(value, pl.DataFrame):
+        return value
+    if isinstance(value, Mapping):
+        columns = {str(key): c.listed(column) for key, column in value.items()}
+        lengths = {key: len(column) for key, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise UsageError(f"columns of different lengths: {lengths}")
+        return pl.DataFrame([pl.Series(key, column, dtype=pl.Object) for key, column in columns.items()])
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return pl.from_pandas(value)
+    if hasattr(value, "__arrow_c_stream__"):
+        return pl.DataFrame(value)
+    return None
+
+
+def replaced(instance: Instance, changes: Mapping[str, Any]) -> Instance:
+    """See `Instance.replace`."""
+    fields = ("name", "currency", "notes", "policy", "assumptions", *c.TABLES)
+    for key in changes:
+        if key not in fields:
+            raise UsageError(f"an instance has no {key!r}; it has {', '.join(fields)}")
+    new = {
+        key: changes.get(key, getattr(instance, key)) if key in changes else getattr(instance, key)
+        for key in fields
+    }
+    report = Report()
+    document = {key: new[key] for key in ("name", "currency", "notes", "assumptions")}
+    raw = raw_document(document | {"policy": policy_document(new["policy"])}, new["name"], report)
+    kept = {}
+    for table in c.TABLES:
+        frame = new[table]
+        if frame is None:
+            continue
+        raw[table] = RawTable(Origin(new["name"], table), frame.height)
+        if table in ("households", "links") and table not in changes:
+            kept[table] = frame  # may be millions of rows, and no rule asks how they were written
+        else:
+            raw[table].columns = _raw_from_memory(table, frame)
+    return validated(raw, new["name"], report, kept=kept)
+
+
+def _raw_from_memory(table: str, frame: pl.DataFrame) -> dict[str, c.RawColumn]:
+    types = {spec.key: _memory_type(spec) for spec in c.TABLES[table]}
+    for key, kind in frame.schema.items():
+        wanted = types.get(key, pl.String)
+        if kind not in (wanted, pl.Null) and not (wanted == pl.Int64 and kind.is_integer()):
+            raise UsageError(f"{table}.{key} is {kind}, expected {wanted}")
+    return {
+        name: c.RawColumn(cells.texts, "number" if cells.numeric else "text")
+        for name, cells in file_columns(table, frame).items()
+    }
+
+
 # The instance -----------------------------------------------------------------------------------------------
 
 
 def validated(
-    raw: Mapping[str, RawTable], path: str, report: Report, *, format_required: bool = False
+    raw: Mapping[str, RawTable],
+    path: str,
+    report: Report,
+    *,
+    format_required: bool = False,
+    kept: Mapping[str, pl.DataFrame] | None = None,
 ) -> Instance:
     """The instance that raw tables hold.
+
+    Parameters
+    ----------
+    format_required : whether the file must say its format
+    kept : tables that are taken as they are, from an instance checked before
 
     Raises
     ------
     InstanceError
         with every fault of `report` and of the tables.
     """
-    draft = Draft(path, report, raw)
+    draft = Draft(path, report, raw, kept or {})
     draft.parse()
     draft.check_head(format_required)
     draft.fill()
@@ -448,6 +550,7 @@ class Draft:
     path: str
     report: Report
     raw: Mapping[str, RawTable]
+    kept: Mapping[str, pl.DataFrame]
     frames: dict[str, pl.DataFrame] = field(default_factory=dict)
     head: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
@@ -462,9 +565,13 @@ class Draft:
         """Cells of every table."""
         for name, specs in c.TABLES.items():
             raw = self.raw.get(name) or RawTable(Origin(self.path, name), 0)
-            if isinstance(raw.origin, NestedOptions):  # a roof without id is told once, at the roof
-                specs = (c.Column("roof", "reference", refers="roofs"), *specs[1:])
-            self.frames[name] = parse_table(raw, specs, self.report)
+            if name in self.kept:
+                self.frames[name] = self.kept[name]
+            elif isinstance(raw.origin, NestedOptions):  # a roof without id is told once, at the roof
+                owner = c.Column("roof", "reference", refers="roofs")
+                self.frames[name] = parse_table(raw, (owner, *specs[1:]), self.report)
+            else:
+                self.frames[name] = parse_table(raw, specs, self.report)
         for name, specs in (("objective", c.OBJECTIVE), ("require", c.REQUIRE), ("limits", c.LIMITS)):
             table = self.raw.get(f"policy.{name}") or RawTable(Origin(self.path, f"policy.{name}"), 0)
             self.lists[name] = parse_table(table, specs, self.report, extra=False)
@@ -575,7 +682,8 @@ class Draft:
     def check(self) -> None:
         """All rules between cells, rows and tables."""
         for table in c.TABLES:
-            self._check_unique(table)
+            if table not in self.kept:
+                self._check_unique(table)
             self._check_references(table, c.TABLES[table], self.frames[table])
         for name, specs in (("require", c.REQUIRE), ("limits", c.LIMITS)):
             self._check_references(f"policy.{name}", specs, self.lists[name])
