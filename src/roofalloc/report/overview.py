@@ -197,7 +197,7 @@ def overview(problem: Problem) -> Overview:
     }
     # A guess good enough to tell a floor that will be met on the way from one that will cost something.
     expected = _part(totals["sources"], totals["capital"]) * _part(totals["income"], totals["needs"])
-    pressures = [
+    everywhere = [
         Pressure(
             "capital",
             "yuan",
@@ -206,9 +206,6 @@ def overview(problem: Problem) -> Overview:
             f"all sources hold {percent(totals['sources'], totals['capital'])} of what the largest options of"
             " all new roofs cost",
         ),
-        *_sources(problem, largest["capital"]),
-        *_limits(problem, largest),
-        *_hosting(problem, largest["watts"]),
         Pressure(
             "income",
             "yuan",
@@ -225,16 +222,22 @@ def overview(problem: Problem) -> Overview:
             f"{plural(links['villages_without'], 'village')} with"
             f" {plural(links['people_without'], 'person', 'people')} cannot be paid by any roof",
         ),
-        *_floors(instance, paid, without, expected),
+        *_hosting(problem, largest["watts"]),
     ]
-    pressures.sort(key=lambda p: 1e9 if p.ratio is None else p.ratio)
+    groups = (
+        everywhere,
+        _limits(problem, largest),
+        _floors(instance, paid, without, expected),
+        _sources(problem, largest["capital"]),
+    )
+    pressures = [p for group in groups for p in sorted(group, key=lambda p: p.ratio or 0.0) if p.want > 0]
     return Overview(
         name=instance.name,
         currency=currency,
         sizes=sizes,
         totals=totals,
         links=links,
-        pressures=tuple(p for p in pressures if p.want > 0),
+        pressures=tuple(pressures),
         policy=tuple(_policy(instance)),
     )
 
