@@ -89,6 +89,7 @@ class Cells:
     """A column as it is written: text, or numbers as minimal decimals."""
 
     def __init__(self, values: pl.Series, spec: c.Column) -> None:
+        self.spec = spec
         self.numeric = spec.kind in ("number", "float")
         if spec.kind == "number":
             values = c.decimal_texts(values, spec.places)

@@ -280,18 +280,25 @@ def _without(values: pl.Series, mask: pl.Series) -> pl.Series:
 
 
 def raw_document(
-    document: Mapping[str, Any], path: str, report: Report, text: Literal["text", "any"] = "text"
+    document: Mapping[str, Any],
+    path: str,
+    report: Report,
+    text: Literal["text", "any"] = "text",
+    *,
+    tables: bool = True,
 ) -> dict[str, RawTable]:
     """Raw tables of a document of nested mappings and lists, by the names of `ORDER`.
 
     Parameters
     ----------
     text : ``"any"`` where text may also stand for a number
+    tables : whether tables may stand in the document
     """
     reader = _DocumentReader(path, report, text)
     raw: dict[str, RawTable] = {}
-    for name in c.TABLES:
-        if name in document and name != "options" and document[name] is not None:
+    inside = [name for name in c.TABLES if tables and name != "options"]
+    for name in inside:
+        if document.get(name) is not None:
             raw |= reader.table(name, document[name])
     policy = dict(reader.mapping("policy", document.get("policy")))
     terms = policy.pop("objective", None)
@@ -310,9 +317,7 @@ def raw_document(
     raw["assumptions"] = reader.single(
         "assumptions", reader.mapping("assumptions", document.get("assumptions"))
     )
-    rest = {key: value for key, value in document.items() if key not in (*c.TABLES, "policy", "assumptions")}
-    if "options" in document:
-        report.add(Origin(path, "options"), expected="options inside their roofs", hint="unknown name")
+    rest = {key: value for key, value in document.items() if key not in (*inside, "policy", "assumptions")}
     raw[""] = reader.single("", rest)
     return raw
 

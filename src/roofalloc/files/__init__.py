@@ -1,18 +1,100 @@
-"""Reading and writing instances and plans in every form."""
+"""Reading and writing instances and plans.
+
+An instance has four interchangeable forms, told apart by path; this version reads and writes ``NAME.json``,
+``NAME.json.gz`` and folders of ``instance.toml`` with CSV or Parquet tables.
+"""
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from ..canonical import chunks
+from ..errors import UsageError
 from ..instance import Instance
-from ..validation import Report, raw_document, validated
-from . import documents
+from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
+from . import documents, folders, output
+
+__all__ = ["read", "write"]
 
 
 def read(path: str | os.PathLike[str]) -> Instance:
-    """Read an instance."""
-    path = Path(path)
+    """Read an instance and check it.
+
+    Parameters
+    ----------
+    path : ``NAME.json``, ``NAME.json.gz``, or a folder of ``instance.toml`` and CSV or Parquet tables
+
+    Raises
+    ------
+    InstanceError
+        if the path does not exist or the instance does not keep the contract; with every fault at once.
+    """
     report = Report()
-    document = documents.parse_json(path.read_bytes(), str(path), report)
-    return validated(raw_document(document, str(path), report), str(path), report, format_required=True)
+    path = Path(path)
+    try:
+        raw = _raw(path, report)
+    except OSError as error:
+        report.add(
+            Origin(str(path), ""), expected="a file that can be read", hint=error.strerror or str(error)
+        )
+        report.raise_if_any()
+        raise
+    return validated(raw, str(path), report, format_required=path.is_file())
+
+
+def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
+    origin = Origin(str(path), "")
+    if path.is_dir():
+        return folders.read_folder(path, report)
+    if not path.exists():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, beside) or "there is none"
+        report.add(origin, expected="a file or folder that exists", hint=hint)
+    elif path.name.endswith((".json", ".json.gz")):
+        try:
+            data = documents.unpacked(path)
+        except (EOFError, zlib.error, documents.BadGzipFile) as error:
+            report.add(origin, expected=f"a gzip file ({error})")
+        else:
+            return raw_document(documents.parse_json(data, str(path), report), str(path), report)
+    else:
+        wanted = "NAME.json, NAME.json.gz, or a folder of instance.toml and CSV or Parquet tables"
+        report.add(origin, expected=wanted)
+    report.raise_if_any()
+    raise AssertionError
+
+
+def write(
+    instance: Instance, path: str | os.PathLike[str], *, tables: Literal["csv", "parquet"] | None = None
+) -> None:
+    """Write an instance, whole or not at all; the bytes depend on the instance alone.
+
+    Parameters
+    ----------
+    path : ``NAME.json``, ``NAME.json.gz``, or a folder: an instance folder of that name is replaced, any other
+        is refused
+    tables : of a folder; by default Parquet where its name ends in ``.parquet``, else CSV
+
+    Raises
+    ------
+    OutputError
+        if it cannot be written.
+    UsageError
+        if the ending names a form that is not written.
+    """
+    path = Path(path)
+    if path.name.endswith((".json", ".json.gz")):
+        if tables is not None:
+            raise UsageError(f"{path} is a JSON file; tables={tables!r} belongs to a folder")
+        output.write_file(path, [*chunks(instance, "\n"), b"\n"], compress=path.suffix == ".gz")
+        return
+    if path.suffix in (".xlsx", ".xls", ".csv", ".toml", ".gz", ".zip"):
+        raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz or a folder")
+    form = tables or ("parquet" if path.suffix == ".parquet" else "csv")
+    if form not in ("csv", "parquet"):
+        raise UsageError(f"tables is {form!r}, expected 'csv' or 'parquet'")
+    folders.write_instance_folder(instance, path, form)

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tomllib
+from collections.abc import Mapping
+from gzip import BadGzipFile
+from pathlib import Path
 from typing import Any
 
 from ..columns import Number
 from ..validation import Origin, Report, TwiceDict
+
+
+__all__ = ["BadGzipFile", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
+
+
+def unpacked(path: Path) -> bytes:
+    """Bytes of a file, unpacked where its name ends in ``.gz``."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as packed:
+            return packed.read()
+    return path.read_bytes()
 
 
 def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
@@ -43,3 +59,45 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     marked.twice = tuple(sorted({key for key in keys if keys.count(key) > 1}))
     return marked
+
+
+def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
+    """The keys and tables of a TOML file; raises `InstanceError` where it cannot be read."""
+    origin = Origin(path, "")
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"), parse_float=Number)
+    except UnicodeDecodeError as error:
+        report.add(origin, expected=f"UTF-8 text (byte {error.start} is not)")
+    except RecursionError:
+        report.add(origin, expected="TOML (it is nested too deeply)")
+    except ValueError as error:  # TOMLDecodeError, and integers of thousands of digits
+        report.add(origin, expected=f"TOML ({error})")
+    report.raise_if_any()
+    raise AssertionError
+
+
+def toml_bytes(document: Mapping[str, Any]) -> bytes:
+    """A TOML file of plain keys, then tables, then arrays of tables (in ``policy``)."""
+    lines = [
+        f"{key} = {_toml_value(value)}" for key, value in document.items() if not isinstance(value, Mapping)
+    ]
+    for key, table in document.items():
+        if not isinstance(table, Mapping):
+            continue
+        lines += ["", f"[{key}]"]
+        lists = {name: rows for name, rows in table.items() if name in ("require", "limits")}
+        lines += [f"{name} = {_toml_value(value)}" for name, value in table.items() if name not in lists]
+        for name, rows in lists.items():
+            for row in rows:
+                lines += ["", f"[[{key}.{name}]]", *(f"{k} = {_toml_value(v)}" for k, v in row.items())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml_value(v)}" for key, v in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,92 @@
+"""The folder forms: ``instance.toml`` and a CSV or Parquet file per table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from ..canonical import Cells, file_columns, number, policy_document
+from ..columns import TABLES
+from ..instance import Instance
+from ..validation import Origin, RawTable, Report, did_you_mean, raw_document
+from . import documents, tables
+from .output import write_folder
+
+TOML = "instance.toml"
+_READERS = {"csv": tables.read_csv, "parquet": tables.read_parquet}
+_FILES = {f"{table}.{ending}" for table in TABLES for ending in _READERS}
+
+
+def read_folder(folder: Path, report: Report) -> dict[str, RawTable]:
+    """Raw tables of a folder."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    if TOML not in names:
+        report.add(
+            Origin(str(folder), ""),
+            expected=f"a file {TOML} in the folder",
+            hint=did_you_mean(TOML, names) or MISSING_FILE,
+        )
+        report.raise_if_any()
+    path = folder / TOML
+    document = documents.parse_toml(path.read_bytes(), str(path), report)
+    raw = raw_document(document, str(path), report, tables=False)
+    for name in names:
+        stem, _, ending = name.rpartition(".")
+        if ending not in _READERS:
+            continue
+        if name not in _FILES:
+            report.add(
+                Origin(str(folder / name), ""),
+                expected=f"one of the tables {', '.join(TABLES)}",
+                hint=did_you_mean(stem, TABLES) or "unknown name",
+            )
+        elif stem in raw:
+            report.add(
+                Origin(str(folder / name), stem),
+                expected=f"one file for {stem}",
+                hint=f"{stem}.csv is there too",
+            )
+        else:
+            raw[stem] = _READERS[ending](folder / name, stem, report)
+    return raw
+
+
+MISSING_FILE = "there is none"
+
+
+def write_instance_folder(instance: Instance, folder: Path, form: Literal["csv", "parquet"]) -> None:
+    """Write the folder form: tables in the order of the contract, absent columns and empty tables left out."""
+
+    def fill(into: Path) -> None:
+        (into / TOML).write_bytes(documents.toml_bytes(_toml(instance)))
+        for table in TABLES:
+            frame = getattr(instance, table)
+            if frame is None or (frame.is_empty() and table != "links"):
+                continue
+            columns = _present(table, file_columns(table, frame))
+            path = into / f"{table}.{form}"
+            if form == "csv":
+                tables.write_csv(path, columns)
+            else:
+                tables.write_parquet(path, columns)
+
+    write_folder(folder, TOML, lambda name: name == TOML or name in _FILES, fill)
+
+
+def _toml(instance: Instance) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": instance.name, "currency": instance.currency}
+    if instance.notes is not None:
+        found["notes"] = instance.notes
+    found["policy"] = policy_document(instance.policy)
+    if instance.assumptions:
+        found["assumptions"] = {key: number(value) for key, value in instance.assumptions.items()}
+    return found
+
+
+def _present(table: str, columns: dict[str, Cells]) -> dict[str, Cells]:
+    required = {spec.name for spec in TABLES[table] if spec.required}
+    return {
+        name: cells
+        for name, cells in columns.items()
+        if name in required or cells.texts.null_count() < len(cells.texts)
+    }

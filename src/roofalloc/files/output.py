@@ -1,0 +1,94 @@
+"""Writing so that a file or folder is there in full or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ..errors import OutputError
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; what stands there afterwards is removed. OSError becomes OutputError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> None:
+    """Write a file; compressed bytes depend on the content alone (no time, no name)."""
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise OutputError(f"{path} could not be written: it is a folder")
+    with _beside(path) as temporary:
+        with temporary.open("wb") as raw:
+            if compress:
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
+                    packed.writelines(chunks)
+            else:
+                raw.writelines(chunks)
+        temporary.replace(path)
+
+
+def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Callable[[Path], None]) -> None:
+    """Write a folder and swap it for the one that is there.
+
+    Parameters
+    ----------
+    mark : the file that a folder of this kind always holds
+    ours : whether a file name belongs to this kind of folder
+    fill : writes the files into an empty folder
+
+    Raises
+    ------
+    OutputError
+        if something stands at `path` that is neither an empty folder nor one of this kind, or if it cannot be
+        written; then `path` is as it was.
+    """
+    path = Path(os.path.realpath(path))
+    _refuse_foreign(path, mark, ours)
+    with _beside(path) as temporary:
+        temporary.mkdir()
+        fill(temporary)
+        if path.is_dir():
+            with _beside(path) as old:
+                path.replace(old)
+                try:
+                    temporary.replace(path)
+                except OSError:
+                    old.replace(path)
+                    raise
+        else:
+            temporary.replace(path)
+
+
+def _refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(f"{path} could not be written: a file of that name is in the way")
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+    if names and mark not in names:
+        raise OutputError(f"{path} could not be written: the folder holds other things and no {mark}")
+    foreign = [name for name in names if not ours(name)]
+    if foreign:
+        raise OutputError(
+            f"{path} could not be written: the folder also holds {foreign[0]}, which would be lost; move it away"
+        )

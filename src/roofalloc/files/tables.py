@@ -1,0 +1,156 @@
+"""Tables in CSV and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from ..canonical import Cells
+from ..columns import RawColumn, raw_from_series
+from ..validation import Origin, RawTable, Report
+
+
+def read_csv(path: Path, table: str, report: Report) -> RawTable:
+    """A CSV table: UTF-8 (with or without a byte-order mark) or GB18030, all cells as text.
+
+    Rows are named by their line, the header being line 1. Lines without any value are skipped, cells
+    that a line lacks at its end are absent.
+    """
+    origin = Origin(str(path), table)
+    text = _decoded(path.read_bytes(), origin, report)
+    if text is None:
+        return RawTable(origin, 0)
+    if not text.strip():
+        report.add(origin, expected="a header line of column names", hint="the file is empty")
+        return RawTable(origin, 0)
+    first, _, body = text.partition(b"\n")
+    names = next(csv.reader([first.decode().rstrip("\r")]))
+    try:
+        frame = _fast(body, len(names))
+        lines = _lines(frame)
+    except pl.exceptions.PolarsError:  # a line of another length, or quotes gone wrong: say where
+        frame, numbers = _careful(body, len(names), origin, report)
+        lines = numbers.__getitem__
+    blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if blank.any():
+        kept = (~blank).arg_true().to_list()
+        frame, lines = frame.filter(~blank), _through(kept, lines)
+    origin = Origin(str(path), table, lines)
+    return RawTable(origin, frame.height, _named(frame, names, origin, report))
+
+
+def _decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
+    """The file as UTF-8."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        try:
+            return data.decode("gb18030").encode()
+        except UnicodeError:
+            line = data.count(b"\n", 0, error.start) + 1
+            report.add(origin, expected=f"UTF-8 or GB18030 text (line {line} is neither)")
+            return None
+    return data
+
+
+def _fast(body: bytes, width: int) -> pl.DataFrame:
+    if not body.strip():
+        return pl.DataFrame(schema={f"c{k}": pl.String for k in range(width)})
+    frame = pl.read_csv(
+        io.BytesIO(body),
+        has_header=False,
+        schema={f"c{k}": pl.String for k in range(width)},
+        infer_schema=False,
+        raise_if_empty=False,
+    )
+    return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
+
+
+def _lines(frame: pl.DataFrame) -> Callable[[int], int]:
+    """Line of each row, counting the line ends inside cells; worked out when it is asked for."""
+
+    @cache
+    def starts() -> pl.Series:
+        breaks = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n").fill_null(0))).to_series()
+        return 2 + pl.Series(range(frame.height), dtype=pl.Int64) + breaks.cum_sum() - breaks
+
+    return lambda position: int(starts()[position])
+
+
+def _careful(body: bytes, width: int, origin: Origin, report: Report) -> tuple[pl.DataFrame, list[int]]:
+    rows: list[list[str | None]] = []
+    numbers: list[int] = []
+    reader = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
+    line = 2
+    try:
+        for row in reader:
+            start, line = line, reader.line_num + 2
+            if len(row) > width:
+                told = Origin(origin.path, origin.table, lambda position: position)
+                report.add(
+                    told, row=start, value=f"{len(row)} cells", expected=f"{width} cells, as in the header"
+                )
+            rows.append([cell or None for cell in row[:width]] + [None] * (width - len(row)))
+            numbers.append(start)
+    except csv.Error as error:
+        report.add(origin, row=reader.line_num + 1, expected=f"CSV ({error})")
+    columns = [pl.Series(f"c{k}", [row[k] for row in rows], dtype=pl.String) for k in range(width)]
+    return pl.DataFrame(columns), numbers
+
+
+def _through(kept: Sequence[int], lines: Callable[[int], int]) -> Callable[[int], int]:
+    return lambda position: lines(kept[position])
+
+
+def _named(frame: pl.DataFrame, names: Sequence[str], origin: Origin, report: Report) -> dict[str, RawColumn]:
+    found: dict[str, RawColumn] = {}
+    for name, series in zip(names, frame, strict=True):
+        if name in found:
+            report.add(origin, name, expected="each column once", hint="given twice")
+        elif name or series.null_count() < len(series):  # spreadsheets leave empty columns behind
+            found[name] = RawColumn(series, "any")
+    return found
+
+
+def read_parquet(path: Path, table: str, report: Report) -> RawTable:
+    """A Parquet table; rows are counted from 0."""
+    origin = Origin(str(path), table)
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except pl.exceptions.PolarsError as error:
+        report.add(origin, expected=f"a Parquet file ({str(error).splitlines()[0]})")
+        return RawTable(origin, 0)
+    return RawTable(origin, frame.height, {series.name: raw_from_series(series) for series in frame})
+
+
+def write_csv(path: Path, columns: Mapping[str, Cells]) -> None:
+    """Write a table: UTF-8, comma, LF, a header line; null is an empty cell."""
+    pl.DataFrame([cells.texts for cells in columns.values()]).write_csv(path, line_terminator="\n")
+
+
+def write_parquet(path: Path, columns: Mapping[str, Cells]) -> None:
+    """Write a table. Exact numbers are Int64 where all are whole, else Decimal with the places of the contract."""
+    pl.DataFrame(list(_native(columns))).write_parquet(path, compression="zstd", row_group_size=1_000_000)
+
+
+def _native(columns: Mapping[str, Cells]) -> Iterator[pl.Series]:
+    for cells in columns.values():
+        if cells.spec.kind == "float":
+            yield cells.texts.cast(pl.Float64)
+        elif cells.spec.kind != "number":
+            yield cells.texts
+        elif not cells.spec.places or not cells.texts.str.contains(".", literal=True).any():
+            yield cells.texts.cast(pl.Int64)
+        else:
+            longest = cells.texts.str.len_chars().max()
+            assert isinstance(longest, int)
+            yield cells.texts.cast(
+                pl.Decimal(18 if longest <= 16 - cells.spec.places else 38, cells.spec.places)
+            )
