@@ -1,0 +1,407 @@
+"""Runs PuLP's solvers in processes of their own: they can be stopped at once, and are read with care.
+
+PuLP waits for a solver without a way to stop it, calls the value of the LP relaxation an objective where
+CBC has no plan, and a plan at the time limit optimal. So CBC is run here from the files that PuLP
+writes, its log and the first line of its solution file say what is known; any other solver is run
+by PuLP in a child process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pulp
+
+from roofalloc.errors import SolverError, UsageError
+from roofalloc.solvers.base import Run, Stopped
+
+CBC = ("PULP_CBC_CMD", "COIN_CMD")
+TOLERANCE = 1e-9  # of a model unit: far below one fen
+POLL = 0.05  # seconds between two looks at `Run.cancelled`
+PATIENCE = 3.0  # seconds from asking a solver to stop until it is killed
+
+NewBound = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a back end knows in the end; a solution stands in the variables of the model.
+
+    Attributes
+    ----------
+    solved : a solution was found
+    bound : best bound on the objective; None where the back end gives none
+    stopped, infeasible, message : as in `roofalloc.solvers.base.Answer`
+    """
+
+    solved: bool
+    bound: float | None
+    stopped: Stopped
+    infeasible: bool = False
+    message: str = ""
+
+
+def optimise(lp: Any, run: Run, gap: float, new_bound: NewBound) -> Found:
+    """Maximise a model with the solver that the run's options name, CBC by default.
+
+    Parameters
+    ----------
+    lp : pulp.LpProblem to be maximised; initial values of its integers are a plan to begin with
+    run : limits and options
+    gap : relative gap at which to stop
+    new_bound : called with each bound on the objective that the log tells of
+
+    Raises
+    ------
+    UsageError : an unknown solver or option
+    SolverError : the solver crashed
+    """
+    options = {name: _plain(value) for name, value in run.options.items()}
+    name = options.pop("solver", None) or _default()
+    if name not in _available():
+        what = "is not available here" if name in pulp.listSolvers() else "is unknown to PuLP"
+        raise UsageError(f"solver {name!r} {what}; available: {', '.join(_available())}")
+    _check(name, options)
+    with tempfile.TemporaryDirectory(prefix="roofalloc-") as folder:
+        if name in CBC:
+            return _cbc(lp, name, options, run, gap, new_bound, Path(folder))
+        return _other(lp, name, options, run, gap, Path(folder))
+
+
+def _available() -> list[str]:
+    return list(pulp.listSolvers(onlyAvailable=True))
+
+
+def _default() -> str:
+    """CBC as it comes with PuLP, or the one on the path."""
+    return next((name for name in CBC if name in _available()), CBC[0])
+
+
+def _plain(value: Any) -> Any:
+    """An option's value; text from a command line is read as JSON where it is JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _parameters(name: str) -> tuple[list[str], bool]:
+    """What the constructor of a solver takes by name, and whether it takes other names too."""
+    parameters = inspect.signature(getattr(pulp, name).__init__).parameters.values()
+    names = [p.name for p in parameters if p.name != "self" and not p.name.startswith("_")]
+    return names, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def _check(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that the solver does not have."""
+    names, and_others = _parameters(name)
+    unknown = [option for option in options if option not in names]
+    if name == "HiGHS":
+        _check_highs({option: options[option] for option in unknown})
+    elif unknown and not and_others:
+        raise UsageError(f"{name} has no option {unknown[0]!r}; it has {', '.join(names)}")
+
+
+def _check_highs(options: Mapping[str, Any]) -> None:
+    import highspy
+
+    from roofalloc.solvers.highs import set_option
+
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    for name, value in options.items():
+        set_option(highs, name, value)
+
+
+# --- CBC ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Log:
+    """Reads CBC's log as it comes. CBC minimises -objective, so "best possible" has the other sign."""
+
+    new_bound: NewBound
+    bound: float | None = None
+    last: str = ""
+
+    def read(self, line: str) -> None:
+        self.last = line.strip() or self.last
+        if found := re.search(r"Continuous objective value is (\S+)", line):
+            self._take(float(found[1]), digits=6)
+        elif found := re.search(r"best possible (\S+?)\)? ", line):
+            self._take(-float(found[1]), digits=8)
+
+    def _take(self, bound: float, digits: int) -> None:
+        if abs(bound) >= 1e49:  # CBC's "unknown"
+            return
+        bound += 10.0 ** (1 - digits) * abs(bound)  # the log rounds
+        if self.bound is None or bound < self.bound:
+            self.bound = bound
+            self.new_bound(bound)
+
+
+def _cbc(
+    lp: Any,
+    name: str,
+    options: Mapping[str, Any],
+    run: Run,
+    gap: float,
+    new_bound: NewBound,
+    folder: Path,
+) -> Found:
+    model, start, solution = (str(folder / name) for name in ("model.mps", "start.mst", "solution.txt"))
+    variables, names, *_ = lp.writeMPS(model, rename=1)
+    path = pulp.PULP_CBC_CMD.pulp_cbc_path if name == CBC[0] else pulp.COIN_CMD().path
+    command = [path, model, "-max"]
+    begun = {v.name: v.varValue for v in variables if v.cat == pulp.LpInteger and v.varValue is not None}
+    if begun:
+        _write_start(start, {names[v]: value for v, value in begun.items()})
+        command += ["-mips", start]
+    seed = run.seed % (2**31 - 2) + 1  # 0 would be the time of day
+    settings = {
+        "ratio": gap,
+        "integerT": TOLERANCE,
+        "primalT": TOLERANCE,
+        "randomSeed": seed,
+        "randomCbcSeed": seed,
+        "timeMode": "elapsed",
+    }
+    if run.deadline is not None:
+        settings["sec"] = max(run.seconds_left, 0.01)
+    if run.threads is not None:
+        settings["threads"] = run.threads
+    command += [part for word, value in settings.items() for part in (f"-{word}", str(value))]
+    command += _cbc_options(options)
+    log = _Log(new_bound)
+    end = _watch([*command, "-solve", "-solution", solution], run, log.read, ask=True)
+    if not os.path.exists(solution):
+        if end in ("time", "cancelled"):
+            return Found(False, log.bound, end)
+        raise SolverError(f"CBC ended without a solution file; its last words: {log.last}")
+    with open(solution) as file:
+        header = file.readline()
+        values = dict(_cbc_values(file))
+    return _judge_cbc(lp, header, {v.name: values.get(names[v.name], 0.0) for v in variables}, log, end)
+
+
+def _cbc_options(options: Mapping[str, Any]) -> list[str]:
+    """The user's options in CBC's own words, as PuLP would write them."""
+    words = {"gapRel": "ratio", "gapAbs": "allow", "timeLimit": "sec"}
+    command: list[str] = []
+    for name, value in options.items():
+        if name == "options":
+            texts = [value] if isinstance(value, str) else value
+            command += [part for text in texts for part in f"-{text.lstrip('-')}".split()]
+        elif name == "cuts":
+            command += ["-gomory", "on", "-knapsack", "on", "-probing", "on"] if value else ["-cuts", "off"]
+        elif name == "presolve":
+            command += ["-presolve", "on" if value else "off"]
+        elif name in ("threads", "strong", "maxNodes", "timeMode", *words):
+            command += [f"-{words.get(name, name)}", str(value)]
+        else:
+            raise UsageError(f"CBC's option {name!r} cannot be set here")
+    return command
+
+
+def _write_start(path: str, values: Mapping[str, float]) -> None:
+    with open(path, "w") as file:
+        file.write("Stopped on time - objective value 0\n")
+        file.writelines(f"{n} {name} {value:.0f} 0\n" for n, (name, value) in enumerate(values.items()))
+
+
+def _cbc_values(lines: Any) -> Any:
+    """Name and value of each line; CBC marks values outside their bounds with two stars."""
+    for line in lines:
+        words = line.replace("**", " ").split()
+        yield words[1], float(words[2])
+
+
+def _judge_cbc(
+    lp: Any, header: str, values: Mapping[str, float], log: _Log, end: Literal["ended", "time", "cancelled"]
+) -> Found:
+    """What CBC claims in the first line of its solution file.
+
+    "Optimal - ...", "Optimal (within gap tolerance) - ...", "Infeasible - ...", "Integer infeasible - ...",
+    "Stopped on time - ..." (or iterations, nodes, ...), the latter perhaps "(no integer solution ...)".
+    """
+    if header.startswith(("Infeasible", "Integer infeasible")):
+        return Found(False, None, "proved", infeasible=True)
+    solved = not header.startswith("Unbounded") and "no integer solution" not in header
+    if solved:
+        lp.assignVarsVals(values)
+    if header.startswith("Optimal"):
+        if "within gap" in header:
+            return Found(True, log.bound, "gap")
+        return Found(True, float(header.split()[-1]), "proved")
+    if end != "ended":
+        return Found(solved, log.bound, end)
+    if header.startswith("Stopped on time"):
+        return Found(solved, log.bound, "time")
+    return Found(solved, log.bound, "failed", message=f"CBC: {header.strip()}")
+
+
+# --- any other solver of PuLP ----------------------------------------------------------------------------
+
+
+def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float, folder: Path) -> Found:
+    settings: dict[str, Any] = {"msg": False, "gapRel": gap}
+    if run.deadline is not None:
+        settings["timeLimit"] = max(run.seconds_left, 0.01)
+    if run.threads is not None:
+        settings["threads"] = run.threads
+    if name == "HiGHS":
+        settings |= {
+            "random_seed": run.seed,
+            "mip_feasibility_tolerance": TOLERANCE,
+            "primal_feasibility_tolerance": TOLERANCE,
+        }
+    settings |= options
+    lp.toJson(str(folder / "model.json"))
+    (folder / "request.json").write_text(json.dumps({"solver": name, "settings": settings}))
+    words: list[str] = []
+    # -P: this folder holds a pulp.py that must not hide PuLP
+    command = [sys.executable, "-P", "-m", "roofalloc.solvers.pulp_backends", str(folder)]
+    begun = time.monotonic()
+    end = _watch(command, run, words.append, ask=False)
+    late = "timeLimit" in settings and time.monotonic() - begun >= settings["timeLimit"]
+    reply = folder / "reply.json"
+    if not reply.exists():
+        if end in ("time", "cancelled"):
+            return Found(False, None, end)
+        raise SolverError(f"{name} ended without an answer; its last words: {''.join(words[-1:]).strip()}")
+    answer = json.loads(reply.read_text())
+    bound: float | None = answer["bound"]
+    if answer["status"] == pulp.LpSolutionInfeasible and not late:
+        return Found(False, None, "proved", infeasible=True)
+    if answer["values"] is None:
+        early = "time" if late else "failed"
+        return Found(False, bound, early, message="" if late else f"{name} found no solution")
+    lp.assignVarsVals(answer["values"])
+    objective = lp.objective.value() or 0.0
+    if answer["status"] == pulp.LpSolutionOptimal and not late:
+        if gap == 0 or (bound is not None and bound - objective <= 1e-9 * max(1.0, abs(objective))):
+            return Found(True, objective if bound is None else max(bound, objective), "proved")
+        return Found(True, bound, "gap")
+    if late:
+        return Found(True, bound, "time")
+    return Found(True, bound, "failed", message=f"{name} stopped early")
+
+
+def _child(folder: Path) -> None:
+    """Solve the model in ``folder`` and leave the reply there."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    pulp.v4_migration.set_v4_migration_warnings(False)
+    request = json.loads((folder / "request.json").read_text())
+    names, and_others = _parameters(request["solver"])
+    settings = {k: v for k, v in request["settings"].items() if and_others or k in names}
+    _, lp = pulp.LpProblem.fromJson(str(folder / "model.json"))
+    lp.solve(pulp.getSolver(request["solver"], **settings))
+    values = None
+    if lp.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible) and _is_plan(lp):
+        values = {v.name: v.varValue for v in lp.variables()}
+    bound = None
+    if request["solver"] == "HiGHS":  # the others do not say, or not in one way
+        dual = -lp.solverModel.getInfo().mip_dual_bound
+        bound = dual if abs(dual) < 1e49 else None
+    draft = folder / "reply.draft"
+    draft.write_text(json.dumps({"status": lp.sol_status, "values": values, "bound": bound}))
+    draft.rename(folder / "reply.json")
+
+
+def _is_plan(lp: Any) -> bool:
+    """Whether the values are whole where they must be and keep every row: PuLP may hand over an LP point."""
+    return all(v.varValue is not None and v.valid(1e-5) for v in lp.variables()) and lp.valid(1e-5)
+
+
+def _die_with_parent() -> None:
+    """End this process and what it started once the parent's end of the pipe is closed."""
+    sys.stdin.read()
+    _signal_group(os.getpid(), "SIGKILL")
+
+
+# --- processes --------------------------------------------------------------------------------------------
+
+
+def _watch(
+    command: list[str], run: Run, on_line: Callable[[str], None], ask: bool
+) -> Literal["ended", "time", "cancelled"]:
+    """Run a command until it ends, or until the deadline or the user stops it.
+
+    The command runs in a session of its own, so that a Ctrl-C at the terminal reaches only this process.
+    With ``ask`` it is stopped as if by Ctrl-C, and has `PATIENCE` seconds to write what it has; without,
+    it is given these seconds after the deadline only, which it knows. Its output goes through
+    a pipe: should this process be killed, the command ends at its next word.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    end: Literal["ended", "time", "cancelled"] = "ended"
+    kill_at = float("inf")
+    try:
+        while time.monotonic() < kill_at:
+            if end == "ended" and (run.cancelled() or run.seconds_left <= 0):
+                end = "cancelled" if run.cancelled() else "time"
+                kill_at = time.monotonic() + (PATIENCE if ask or end == "time" else 0)
+                if ask:
+                    _signal_group(process.pid, "SIGINT")
+            try:
+                line = lines.get(timeout=POLL)
+            except queue.Empty:
+                continue
+            if line is None:
+                process.wait(PATIENCE)
+                break
+            on_line(line)
+    finally:
+        if process.poll() is None:
+            _signal_group(process.pid, "SIGKILL")
+        process.wait()
+        reader.join()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+    return end
+
+
+def _pump(stream: Any, lines: queue.SimpleQueue[str | None]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _signal_group(pid: int, name: str) -> None:
+    """Signal a process and what it started; without process groups, end it."""
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgid(pid), getattr(signal, name))
+        else:
+            os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+
+
+if __name__ == "__main__":
+    _child(Path(sys.argv[1]))
