@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..instance import Instance
+from .liaocheng import liaocheng
+from .parts import Flavour
 from .synthetic import SCALES, synthetic
 
 KINDS = (*SCALES, "liaocheng")
@@ -40,11 +42,5 @@ def generate(
         raise UsageError(f"unknown kind {kind!r}, expected one of {', '.join(KINDS)}")
     if seed < 0:
         raise UsageError(f"seed is {seed}, expected at least 0")
-    return synthetic(
-        kind,
-        seed,
-        single_source=single_source,
-        floors=floors,
-        least_capital=least_capital,
-        unlimited=unlimited,
-    )
+    flavour = Flavour(single_source, floors, least_capital, unlimited)
+    return liaocheng(seed, flavour) if kind == "liaocheng" else synthetic(kind, seed, flavour)

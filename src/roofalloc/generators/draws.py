@@ -63,8 +63,3 @@ def apportion(total: int, weights: IntArray) -> IntArray:
     rest = np.array([s % whole for s in scaled], object)
     parts[np.argsort(-rest, kind="stable")[: total - int(parts.sum())]] += 1
     return parts
-
-
-def ids(prefix: str, n: int) -> pl.Series:
-    """``prefix`` and a number from 1, padded so that sorting by id keeps the order."""
-    return prefix + pl.int_range(1, n + 1, eager=True).cast(pl.String).str.zfill(len(str(n)))

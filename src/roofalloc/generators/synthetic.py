@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..financing import annuity_rate
-from ..instance import STATUSES, Floor, Instance, Limit, Policy, Term
-from .draws import Draws, IntArray, apportion, ids
+from ..instance import STATUSES, Floor, Instance, Limit
+from .draws import Draws, IntArray, apportion
+from .parts import MILLION, YUAN, Flavour, ids, labels, lonlat, point_table, source_table
 
-YUAN = 100  # fen
-MILLION = 1_000_000
 CAUSES = ("illness", "illness", "disability", "no labour", "no skills", "schooling", "disaster", None)
 LABOUR = ("none", "none", "weak", "able", "able", "able", None)
 KINDS = ("office", "school", "school", "clinic", "depot", "activity place", "activity place", "market hall")
@@ -135,15 +133,7 @@ SCALES = {
 }
 
 
-def synthetic(
-    kind: str,
-    seed: int,
-    *,
-    single_source: bool,
-    floors: bool | None,
-    least_capital: bool,
-    unlimited: bool,
-) -> Instance:
+def synthetic(kind: str, seed: int, flavour: Flavour) -> Instance:
     """The instance of `generate` for a town, city, province or nation."""
     scale = SCALES[kind]
     draws = Draws(seed, scale.stream)
@@ -152,15 +142,14 @@ def synthetic(
     sites = _sites(scale, regions, draws)
     options = _options(sites, draws)
     capital = _candidate_capital(sites, options, len(regions.districts))
-    points, sources = _points(sites, draws), _sources(scale, regions, capital, draws)
+    points = point_table(sites.point, sites.watts, sites.status, draws)
+    sources = _sources(scale, regions, capital, draws)
     limits = _limits(regions, capital, draws)
     earned, needed = _within_reach(sites, options, people, len(regions.districts))
-    require: tuple[Floor, ...] = ()
-    if scale.floors if floors is None else floors:
-        require = _floors(scale, regions, earned, needed)
-    if least_capital:
-        heads = int((people.households["people"] * people.households["count"]).sum())
-        require += (Floor(people=heads * int(earned.sum()) * 8 // (int(needed.sum()) * 10)),)
+    wanted = scale.floors if flavour.floors is None else flavour.floors
+    floors = _floors(scale, regions, earned, needed) if wanted else ()
+    heads = int((people.households["people"] * people.households["count"]).sum())
+    target = heads * int(earned.sum()) * 8 // (int(needed.sum()) * 10)
     return Instance(
         name=f"{kind}-{seed}",
         currency="CNY",
@@ -173,13 +162,7 @@ def synthetic(
         villages=people.villages,
         households=people.households,
         links=None,
-        policy=Policy(
-            max_distance_km=None if unlimited else Decimal(scale.distance_km),
-            max_roofs_per_village=1 if single_source else None,
-            objective=(Term("-capital"),) if least_capital else (Term("people"),),
-            require=require,
-            limits=limits,
-        ),
+        policy=flavour.policy(Decimal(scale.distance_km), floors, target, limits),
     )
 
 
@@ -209,7 +192,7 @@ def _regions(scale: Scale) -> _Regions:
         if depth:
             parents = names[depth - 1].gather(_parent(np.arange(count), count, levels[depth - 1][1]))
         tables.append(
-            pl.DataFrame({"id": names[depth], "name": _labels(name.capitalize(), count), "parent": parents})
+            pl.DataFrame({"id": names[depth], "name": labels(name.capitalize(), count), "parent": parents})
         )
     district, place = np.divmod(np.arange(n), scale.clusters)
     columns, across = _square(scale.levels[-1][1]), _square(scale.clusters)
@@ -243,7 +226,7 @@ def _people(scale: Scale, regions: _Regions, draws: Draws) -> _People:
     villages = pl.DataFrame(
         {
             "id": ids("v", n),
-            "name": _labels("Village", n),
+            "name": labels("Village", n),
             "region": regions.settlements.gather(home),
             "lon": lon,
             "lat": lat,
@@ -318,7 +301,7 @@ def _sites(scale: Scale, regions: _Regions, draws: Draws) -> _Sites:
     table = pl.DataFrame(
         {
             "id": ids("r", n),
-            "name": _labels("Roof", n),
+            "name": labels("Roof", n),
             "region": regions.settlements.gather(home),
             "serves": wide.zip_with(
                 pl.Series(draws.chance(scale.wide, n)), regions.districts.gather(district)
@@ -327,7 +310,7 @@ def _sites(scale: Scale, regions: _Regions, draws: Draws) -> _Sites:
             "lat": lat,
             "area_m2": watts * 15 / 1000,
             "kind": pl.Series([*KINDS, "ground"]).gather(kind),
-            "connection_point": ids("g", -(-n // 5))
+            "connection_point": ids("g", int(point.max()) + 1)
             .gather(np.maximum(point, 0))
             .set(pl.Series(point < 0), None),
             "status": pl.Series(STATUSES).gather(status),
@@ -366,25 +349,6 @@ def _options(sites: _Sites, draws: Draws) -> pl.DataFrame:
             "capital": capital // YUAN * YUAN,
             "income": income // YUAN * YUAN,
             "scheme": words.set(pl.Series(~scheme), None),
-        }
-    )
-
-
-def _points(sites: _Sites, draws: Draws) -> pl.DataFrame:
-    """Connection points host 60 to 90 % of the largest stations, and at least what is fixed."""
-    n = -(-len(sites.point) // 5)
-    most, fixed = (
-        np.bincount(sites.point[k], sites.watts[k], n).astype(np.int64)  # exact: far below 2**53
-        for k in (
-            (sites.point >= 0) & (sites.status != 3),
-            (sites.point >= 0) & (sites.status >= 1) & (sites.status != 3),
-        )
-    )
-    return pl.DataFrame(
-        {
-            "id": ids("g", n),
-            "name": pl.repeat(None, n, dtype=pl.String, eager=True),
-            "limit_watts": np.maximum(most * draws.integers(60, 90, n) // 100_000 * 1000, fixed),
         }
     )
 
@@ -454,32 +418,6 @@ def _floors(scale: Scale, regions: _Regions, earned: IntArray, needed: IntArray)
     )
 
 
-def source_table(rows: list[tuple[str, str, str | None, int, int, int, int]]) -> pl.DataFrame:
-    """Sources from rows of id, name, region, amount, interest, years (0: no loan) and max_share."""
-    return pl.DataFrame(
-        {
-            "id": [row[0] for row in rows],
-            "name": [row[1] for row in rows],
-            "region": pl.Series([row[2] for row in rows], dtype=pl.String),
-            "amount": [row[3] // YUAN * YUAN for row in rows],
-            "rate": [annuity_rate(row[4], row[5]) if row[5] else 0 for row in rows],
-            "interest": pl.Series([row[4] if row[5] else None for row in rows], dtype=pl.Int64),
-            "years": pl.Series([row[5] or None for row in rows], dtype=pl.Int64),
-            "max_share": [row[6] for row in rows],
-        }
-    )
-
-
-def lonlat(
-    x: IntArray, y: IntArray, lon: int, lat: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Degrees to five places of the points `x`, `y` metres east and north of `lon`, `lat` [1e-5 degrees].
-
-    A plane of 1.1e-5 and 0.9e-5 degrees a metre, which is right to a few per cent near 36 degrees north.
-    """
-    return (lon + x * 11 // 10) / 100_000, (lat + y * 9 // 10) / 100_000
-
-
 def _parent(child: IntArray, children: int, parents: int) -> IntArray:
     """Position of the parent, where children are shared out in order and as evenly as can be."""
     return child * parents // children
@@ -495,7 +433,3 @@ def _above(scale: Scale, district: IntArray, level: int) -> IntArray:
 def _square(n: int) -> int:
     """Columns of the smallest square grid with at least n cells."""
     return next(k for k in range(1, n + 1) if k * k >= n)
-
-
-def _labels(word: str, n: int) -> pl.Series:
-    return f"{word} " + pl.int_range(1, n + 1, eager=True).cast(pl.String)
