@@ -151,7 +151,7 @@ def linked(instance: Instance, roof_index: IntArray, village_index: IntArray) ->
         pairs = pl.DataFrame({"roof": roofs["id"], "village": villages["id"]})
         given = instance.links.select("roof", "village").unique().with_columns(given=pl.lit(True))
         found = pairs.join(given, on=["roof", "village"], how="left", maintain_order="left")["given"]
-        return present & found.fill_null(False).to_numpy()
+        return np.asarray(present & found.fill_null(False).to_numpy())
     forest = Forest.of(instance.regions)
     serves = forest.index(roofs["serves"])
     linked = present & (serves >= 0) & forest.holds(serves, forest.index(villages["region"]))
@@ -162,7 +162,7 @@ def linked(instance: Instance, roof_index: IntArray, village_index: IntArray) ->
         metres = distance_m(*(np.where(known, x, 0.0) for x in places))
         near = metres <= int(instance.policy.max_distance_km * 1000)
         linked &= known & near
-    return linked
+    return np.asarray(linked)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,8 @@ class Model:
     demands : who is to be reached
     """
 
-    _known: ClassVar[WeakKeyDictionary[Instance, Model]] = WeakKeyDictionary()
+    # by identity: hashing an instance reads all of it
+    _known: ClassVar[dict[int, tuple[ref[Instance], Model]]] = {}
 
     def __init__(self, instance: Instance) -> None:
         self.forest = forest = Forest.of(instance.regions)
@@ -127,9 +128,11 @@ class Model:
     @classmethod
     def of(cls, instance: Instance) -> Model:
         """The model of an instance, made once and dropped with it."""
-        model = cls._known.get(instance)
-        if model is None:
-            model = cls._known[instance] = cls(instance)
+        known = cls._known.get(id(instance))
+        if known is not None and known[0]() is instance:
+            return known[1]
+        key, model = id(instance), cls(instance)
+        cls._known[key] = ref(instance, lambda _: cls._known.pop(key, None)), model
         return model
 
     def links(self, instance: Instance) -> Links | None:
