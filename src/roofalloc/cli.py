@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,6 +80,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON doc
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -99,8 +99,6 @@ def run(arguments: Sequence[str]) -> int:
         # A name that the terminal's encoding lacks must not end a run.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=list(arguments), prog_name="roofalloc", standalone_mode=False)
     except typer.TyperException as error:
@@ -231,8 +229,7 @@ def solve(
     plan = result.plan
     written = plan.status != "no_plan"
     if written:
-        with _writing(folder):
-            write_plan(result, folder, problem)
+        _save(lambda target: write_plan(result, target, problem), folder)
     seconds |= {phase: result.seconds.get(phase, 0.0) for phase in ("compile", "solve", "check")}
     seconds["total"] = time.monotonic() - begun
 
@@ -316,7 +313,11 @@ def convert(
     instance: InstancePath,
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", show_default=False, help="NAME.json, NAME.json.gz, or a folder."),
+        typer.Argument(
+            metavar="OUT",
+            show_default=False,
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet.",
+        ),
     ],
 ) -> int:
     """Write an instance in another form; nothing is lost."""
@@ -339,7 +340,10 @@ def generate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="OUT", help="NAME.json, NAME.json.gz, or a folder.  [default: ./KIND-SEED]"
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet.  [default: ./KIND-SEED]",
         ),
     ] = None,
 ) -> int:
@@ -389,14 +393,9 @@ def solvers(as_json: AsJson = False) -> int:
 
     rows = [("name", "installed", "exact", "bounds", "")]
     for v in variants:
-        needs = (
-            "yes"
-            if v.name in ready
-            else "no"
-            if v.extra is None
-            else f"no: pip install 'roofalloc[{v.extra}]'"
-        )
-        rows.append((v.name, needs, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
+        extra = f": pip install 'roofalloc[{v.extra}]'" if v.extra else ""
+        there = "yes" if v.name in ready else f"no{extra}"
+        rows.append((v.name, there, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
     _print(*table(rows, indent=0), "", "auto chooses among those installed.")
     return Code.DONE
 
@@ -484,6 +483,21 @@ def _refuse_output(folder: Path) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _save(write: Callable[[Path], object], folder: Path) -> None:
+    """Write a plan; where its folder fails after all, a temporary one, so that no hour of solving is lost."""
+    try:
+        with _writing(folder):
+            write(folder)
+    except OutputError as error:
+        spare = Path(tempfile.mkdtemp(prefix="roofalloc-")) / folder.name
+        try:
+            with _writing(spare):
+                write(spare)
+        except OutputError:
+            raise error from None
+        raise OutputError(f"{error}; the plan was saved in {spare} instead") from error
 
 
 class _writing:  # noqa: N801
