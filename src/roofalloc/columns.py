@@ -426,18 +426,24 @@ def decimal_text(value: int, places: int) -> str:
 
 def decimal_texts(values: pl.Series, places: int) -> pl.Series:
     """`decimal_text` of a whole column of integers."""
-    if not places:
-        return values.cast(pl.String)
-    v = pl.col("v")
-    rest = v.abs() % 10**places
-    text = (
-        pl.when(v < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-        + (v.abs() // 10**places).cast(pl.String)
-        + pl.when(rest == 0)
-        .then(pl.lit(""))
-        .otherwise(pl.lit(".") + rest.cast(pl.String).str.zfill(places).str.strip_chars_end("0"))
-    )
-    return pl.DataFrame({"v": values}).select(text.alias(values.name)).to_series()
+    rest = values.abs() % 10**places
+    if not rest.sum():
+        return (values // 10**places).cast(pl.String)
+    if places <= 3:
+        endings = pl.Series([decimal_text(k, places)[1:] for k in range(10**places)])
+        ending = endings.gather(rest)
+    else:
+        v = pl.col("v")
+        ending = rest.to_frame("v").select(
+            pl.when(v == 0)
+            .then(pl.lit(""))
+            .otherwise("." + v.cast(pl.String).str.zfill(places).str.strip_chars_end("0"))
+        )["literal"]
+    parts = pl.DataFrame({"sign": values < 0, "whole": (values.abs() // 10**places), "ending": ending})
+    text = pl.concat_str(pl.col("whole"), pl.col("ending"))
+    if parts["sign"].any():
+        text = pl.when("sign").then("-" + text).otherwise(text)
+    return parts.select(text.alias(values.name)).to_series()
 
 
 def double_texts(values: pl.Series) -> pl.Series:

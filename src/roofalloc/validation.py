@@ -185,7 +185,7 @@ def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra:
     for spec in specs:
         found = raw.columns.get(spec.name)
         if found is None:
-            kept.append(pl.Series(spec.key, [None] * raw.height, dtype=_memory_type(spec)))
+            kept.append(pl.repeat(None, raw.height, dtype=_memory_type(spec), eager=True).alias(spec.key))
             if spec.required and (raw.height or raw.columns):
                 report.add(raw.origin, spec.name, expected=spec.expected, hint=MISSING)
         else:
