@@ -69,6 +69,7 @@ UNITS = (
 )
 ZONES = ("development-zone", "high-tech-zone", "tourism-zone")
 CITY_ROOFS, CITY_RUNNING = 324, 100
+CITY_SPREAD = (14, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0)  # by unit
 
 #: Operating stations that the report names [W].
 NAMED = (
@@ -97,7 +98,7 @@ TOWN_KINDS = (
     ("小学", "school", 100, 800),
     ("卫生院", "clinic", 60, 350),
     ("粮库", "depot", 200, 1400),
-    ("村级活动场所", "activity place", 40, 160),
+    ("村级活动场所", "activity place", 60, 200),
 )
 EXCLUDED = 24  # roofs too weak or protected, beside the 200 MW
 CAUSES = ("illness", "illness", "disability", "no labour", "no skills", "schooling", "disaster", None)
@@ -109,18 +110,18 @@ def liaocheng(seed: int, flavour: Flavour) -> Instance:
     """The instance of `generate` for Liaocheng, seed 0 being the one that is shipped."""
     draws = Draws(seed, 5)
     places = _places(draws)
-    villages, households = _people(places, draws)
     sites = _sites(places, draws)
+    villages, households = _people(places, sites, draws)
     options = _options(sites, draws)
     points = point_table(sites.point, sites.watts, sites.status, draws)
     new = sites.status <= 1
     watts = np.bincount(sites.unit[new], sites.watts[new], len(UNITS)).astype(np.int64)  # exact in doubles
-    # What the counties' grids take in: three fifths of what could be built, in steps of 100 kW.
+    # What the grids of the units take in: under half of what could be built, in steps of 100 kW.
     limits = tuple(
-        Limit(region=unit.id, watts=int(most) * 6 // MILLION * 100_000)
+        Limit(region=unit.id, watts=int(most) * 45 // (10 * MILLION) * 100_000)
         for unit, most in zip(UNITS, watts, strict=True)
     )
-    floors = (Floor(priority=1, share=500_000),) if flavour.floors is not False else ()
+    floors = (Floor(priority=1, share=600_000),) if flavour.floors is not False else ()
     return Instance(
         name="liaocheng" if seed == 0 else f"liaocheng-{seed}",
         currency="CNY",
@@ -181,7 +182,7 @@ def _spread(
     return lonlat(x, y, lon, lat)
 
 
-def _people(places: _Places, draws: Draws) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _people(places: _Places, sites: _Sites, draws: Draws) -> tuple[pl.DataFrame, pl.DataFrame]:
     n = places.names.height
     lon, lat = _spread(places, places.town, places.unit[places.town], 3_500, draws)
     # A third are key villages: no or weak collective income and no resources.
@@ -204,7 +205,12 @@ def _people(places: _Places, draws: Draws) -> tuple[pl.DataFrame, pl.DataFrame]:
     sizes = np.concatenate([np.full(count, size, np.int64) for size, count in SIZES])
     m = len(sizes)
     people = sizes[draws.order(m)]
-    crowd = draws.integers(5, 10, len(UNITS))[places.unit[places.town]] * draws.integers(3, 9, n)
+    # More of them where there are more roofs to a village: these roofs are to lift these people.
+    unit = places.unit[places.town]
+    usable = sites.status != 3
+    roofs = np.bincount(sites.unit[usable], sites.watts[usable], len(UNITS)).astype(np.int64) // 10_000
+    near = roofs * draws.integers(85, 115, len(UNITS)) // np.bincount(unit, minlength=len(UNITS))
+    crowd = near[unit] * draws.integers(3, 9, n)
     village = draws.among(crowd, m)
     # Half need the standard amount, 3,000 yuan a person; a tenth less, the others more, to 10 yuan a person.
     group = draws.order(m) * 10 // m
@@ -246,13 +252,18 @@ def _sites(places: _Places, draws: Draws) -> _Sites:
         *((k, u.roofs, u.running, False) for k, u in enumerate(UNITS)),
     ]
     for k, count, running, city in blocks:
-        own = np.flatnonzero(places.unit == k)
-        at_seat = count if city else count * 35 // 100
-        spread = draws.among(np.bincount(places.town, minlength=seat)[own], count - at_seat)
-        units.append(np.full(count, k, np.int64))
-        towns.append(np.concatenate([np.full(at_seat, seat, np.int64), own[spread]]))
-        # The named stations come first and run; the others that run are anywhere.
         named = len(NAMED) if city else 0
+        if city:  # at the seats, two fifths of them in the city itself
+            elsewhere = draws.among(np.array(CITY_SPREAD), count - named)
+            units.append(np.concatenate([np.zeros(named, np.int64), elsewhere]))
+            towns.append(np.full(count, seat, np.int64))
+        else:
+            own = np.flatnonzero(places.unit == k)
+            at_seat = count * 35 // 100
+            spread = draws.among(np.bincount(places.town, minlength=seat)[own], count - at_seat)
+            units.append(np.full(count, k, np.int64))
+            towns.append(np.concatenate([np.full(at_seat, seat, np.int64), own[spread]]))
+        # The named stations come first and run; the others that run are anywhere.
         state = np.zeros(count, np.int64)
         state[:named] = 2
         state[named + draws.order(count - named)[: running - named]] = 2
@@ -277,7 +288,7 @@ def _sites(places: _Places, draws: Draws) -> _Sites:
         np.array([u.id in ZONES for u in UNITS])[unit] | of_city
     )  # the zones carry the city's countryside too
     names = [u.id for u in UNITS]
-    point = np.cumsum(np.diff(unit, prepend=0) | (np.arange(n) % 5 == 0)) - 1
+    point = np.cumsum((np.diff(unit, prepend=-1) != 0) | (np.arange(n) % 5 == 0)) - 1
     table = pl.DataFrame(
         {
             "id": ids("r", n),
