@@ -556,10 +556,10 @@ def test_solvers_lists_both_and_says_they_are_there(call: Call) -> None:
         (["solve", "TINY", "--time-limit", "soon"], "--time-limit"),
         (["solve", "TINY", "--time-limit", "0"], "time_limit"),
         (["solve", "TINY", "--option", "novalue"], "expected KEY=VALUE"),
-        (["solve", "TINY", "--solver", "hihgs"], "did you mean 'highs'?"),
+        (["solve", "TINY", "--solver", "hihgs"], 'did you mean "highs"?'),
         (["solve", "TINY", "--start", "nowhere"], "nowhere"),
         (["solve"], "INSTANCE"),
-        (["generate", "twon"], "did you mean 'town'?"),
+        (["generate", "twon"], 'did you mean "town"?'),
         (["generate", "town", "--seed", "-3"], "--seed"),
         (["check", "TINY"], "PLAN"),
         (["check", "TINY", "TINY"], "tiny.json"),
@@ -579,7 +579,8 @@ def test_bad_usage_exits_2_and_says_what_was_meant(
         as_json = call(*arguments, "--json")
         assert as_json.code == 2
         assert as_json.document["exit_code"] == 2
-        assert says in json.dumps(as_json.document, ensure_ascii=False)
+        document = as_json.document
+        assert says in "\n".join([document["error"], *(fault["words"] for fault in document["faults"])])
 
 
 def test_without_a_command_the_help_is_shown(call: Call) -> None:

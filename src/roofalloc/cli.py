@@ -6,7 +6,6 @@ before a command needs it.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import json
 import os
@@ -353,7 +352,7 @@ def generate(
     from .generators import generate as make
 
     if kind not in KINDS:
-        raise UsageError(f"unknown kind {kind!r}{_did_you_mean(kind, KINDS)}")
+        raise _unknown("kind", kind, KINDS)
     target = out if out is not None else Path(f"{kind}-{seed}")
     made = make(kind, seed)
     with _writing(target):
@@ -451,13 +450,16 @@ def _refuse_solver(name: str) -> None:
 
     names = ["auto", *(variant.name for variant in registry.variants())]
     if name not in names:
-        raise UsageError(f"unknown solver {name!r}{_did_you_mean(name, names)}")
+        raise _unknown("solver", name, names)
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f", expected one of {', '.join(known)}{hint}"
+def _unknown(what: str, word: str, known: Sequence[str]) -> UsageError:
+    from .validation import did_you_mean
+
+    hint = did_you_mean(word, known)
+    return UsageError(
+        f"unknown {what} {word!r}, expected one of {', '.join(known)}" + (f"; {hint}" if hint else "")
+    )
 
 
 # --- output ----------------------------------------------------------------------------------------
