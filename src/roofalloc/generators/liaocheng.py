@@ -126,7 +126,7 @@ def liaocheng(seed: int, flavour: Flavour) -> Instance:
         name="liaocheng" if seed == 0 else f"liaocheng-{seed}",
         currency="CNY",
         notes=NOTES,
-        regions=places.regions,
+        regions=places.regions.sort("id"),
         sources=_sources(watts),
         connection_points=points,
         roofs=sites.table,

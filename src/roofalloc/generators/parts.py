@@ -73,7 +73,7 @@ def source_table(rows: list[tuple[str, str, str | None, int, int, int, int]]) ->
             "years": pl.Series([row[5] or None for row in rows], dtype=pl.Int64),
             "max_share": [row[6] for row in rows],
         }
-    )
+    ).sort("id")
 
 
 def point_table(point: IntArray, watts: IntArray, status: IntArray, draws: Draws) -> pl.DataFrame:

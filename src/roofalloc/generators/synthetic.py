@@ -201,7 +201,7 @@ def _regions(scale: Scale) -> _Regions:
     y = district // columns * scale.side_m + place // across * high + high // 2
     depth = len(scale.levels)
     settlements = names[depth] if scale.towns else names[depth - 1].gather(district)
-    return _Regions(pl.concat(tables), names[:depth], settlements, x, y)
+    return _Regions(pl.concat(tables).sort("id"), names[:depth], settlements, x, y)
 
 
 @dataclass(frozen=True)
