@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ..instance import Floor, Instance, Limit
 from ..problem import Ints, Problem
-from .tally import ancestry, by_region, counties, demands, names, within
-from .words import FEN, SHOWN, WATTS, kilowatts, money, percent, plural, table
+from .tally import ancestry, by_region, demands, names, within
+from .words import FEN, WATTS, kilowatts, money, percent, plural, table
 
 _SHARE = 10**6
 
@@ -23,9 +24,10 @@ _SHARE = 10**6
 class Pressure:
     """Something scarce: what there is of it against what would be used if nothing else were scarce.
 
-    ``have`` and ``want`` are in ``unit`` ("yuan" stands for the currency); ``words`` says it to a person.
+    ``kind`` is "everywhere", "limit", "floor" or "source"; ``have`` and ``want`` are in ``unit`` ("yuan" stands for the currency); ``words`` says it to a person.
     """
 
+    kind: str
     what: str
     unit: str
     have: float
@@ -68,6 +70,7 @@ class Overview:
             "links": dict(self.links),
             "pressures": [
                 {
+                    "kind": p.kind,
                     "what": p.what,
                     "unit": p.unit,
                     "have": p.have,
@@ -120,15 +123,23 @@ class Overview:
         ]
         lines += table(rows)
         for title, chosen in (("Likely to bind", True), ("Not likely to bind", False)):
-            rows = [(p.what, p.words) for p in self.pressures if p.binds is chosen]
-            if rows:
-                lines += ["", title, *table(rows[:SHOWN])]
-                if len(rows) > SHOWN:
-                    lines.append(f"  ... and {len(rows) - SHOWN:,} more")
+            if rows := self._pressed(chosen):
+                lines += ["", title, *table(rows)]
         lines += ["", "Policy", *(f"  {line}" for line in self.policy)]
         return "\n".join(lines)
 
+    def _pressed(self, binds: bool) -> list[tuple[str, ...]]:
+        """Rows of the pressures that bind or do not; of many of a kind the tightest."""
+        rows: list[tuple[str, ...]] = []
+        for _, group in groupby((p for p in self.pressures if p.binds is binds), key=lambda p: p.kind):
+            alike = list(group)
+            rows += [(p.what, p.words) for p in alike[:_ALIKE]]
+            if len(alike) > _ALIKE:
+                rows.append((f"... {len(alike) - _ALIKE:,} more of this kind",))
+        return rows
 
+
+_ALIKE = 6  # pressures of one kind that are written out
 _MONEY = {"needs", "income", "operating_income", "capital", "sources"}
 _POWER = {"watts", "operating_watts"}
 
@@ -199,6 +210,7 @@ def overview(problem: Problem) -> Overview:
     expected = _part(totals["sources"], totals["capital"]) * _part(totals["income"], totals["needs"])
     everywhere = [
         Pressure(
+            "everywhere",
             "capital",
             "yuan",
             totals["sources"] / FEN,
@@ -207,6 +219,7 @@ def overview(problem: Problem) -> Overview:
             " all new roofs cost",
         ),
         Pressure(
+            "everywhere",
             "income",
             "yuan",
             totals["income"] / FEN,
@@ -215,12 +228,15 @@ def overview(problem: Problem) -> Overview:
             " all needs",
         ),
         Pressure(
+            "everywhere",
             "links",
             "people",
             totals["people"] - links["people_without"],
             totals["people"],
             f"{plural(links['villages_without'], 'village')} with"
-            f" {plural(links['people_without'], 'person', 'people')} cannot be paid by any roof",
+            f" {plural(links['people_without'], 'person', 'people')} cannot be paid by any roof"
+            if links["villages_without"]
+            else "every village can be paid by some roof",
         ),
         *_hosting(problem, largest["watts"]),
     ]
@@ -311,6 +327,7 @@ def _sources(problem: Problem, capital: Ints) -> list[Pressure]:
         roofs = "all new roofs" if region is None else f"the new roofs of {called[region]}"
         result.append(
             Pressure(
+                "source",
                 f"source {source}",
                 "yuan",
                 amount / FEN,
@@ -332,6 +349,7 @@ def _limits(problem: Problem, largest: Mapping[str, Ints]) -> list[Pressure]:
         words = f"{percent(ceiling.amount, want)} of the largest options there"
         result.append(
             Pressure(
+                "limit",
                 f"limit on {_limit(limit, called, problem.instance.currency)}",
                 unit,
                 ceiling.amount / scale,
@@ -353,7 +371,8 @@ def _hosting(problem: Problem, watts: Ints) -> list[Pressure]:
         f"{short:,} of {plural(int(used.sum()), 'connection point')} cannot host the largest options of"
         f" all their roofs; together they host {percent(int(have.sum()), int(want.sum()))} of them"
     )
-    return [Pressure("grid hosting", "kW", int(have.sum()) / WATTS, int(want.sum()) / WATTS, words)]
+    kw = int(have.sum()) / WATTS, int(want.sum()) / WATTS
+    return [Pressure("everywhere", "grid hosting", "kW", *kw, words)]
 
 
 def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expected: float) -> list[Pressure]:
@@ -373,7 +392,9 @@ def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expec
             f", {percent(need, linked)} of those whom a roof may pay" if linked else ", no roof may pay them"
         )
         result.append(
-            Pressure(f"floor of {floor_place(floor, called)}", "people", expected * linked, need, words)
+            Pressure(
+                "floor", f"floor of {floor_place(floor, called)}", "people", expected * linked, need, words
+            )
         )
     return result
 
@@ -418,7 +439,4 @@ def _policy(instance: Instance) -> list[str]:
         lines.append(f"a roof may pay at most {plural(policy.max_villages_per_roof, 'village')}")
     if policy.min_payment is not None:
         lines.append(f"a payment is at least {money(policy.min_payment, instance.currency)} a year")
-    below = counties(instance)
-    names = ", ".join(below["name"].head(12)) + (", ..." if len(below) > 12 else "")
-    lines.append(f"regions reported on: {names}")
     return lines
