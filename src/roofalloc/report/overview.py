@@ -24,7 +24,8 @@ _SHARE = 10**6
 class Pressure:
     """Something scarce: what there is of it against what would be used if nothing else were scarce.
 
-    ``kind`` is "everywhere", "limit", "floor" or "source"; ``have`` and ``want`` are in ``unit`` ("yuan" stands for the currency); ``words`` says it to a person.
+    ``kind`` is "everywhere", "limit", "floor" or "source"; ``have`` and ``want`` are in ``unit`` ("yuan"
+    stands for the currency); ``words`` says it to a person.
     """
 
     kind: str
@@ -123,8 +124,8 @@ class Overview:
         ]
         lines += table(rows)
         for title, chosen in (("Likely to bind", True), ("Not likely to bind", False)):
-            if rows := self._pressed(chosen):
-                lines += ["", title, *table(rows)]
+            if pressed := self._pressed(chosen):
+                lines += ["", title, *table(pressed)]
         lines += ["", "Policy", *(f"  {line}" for line in self.policy)]
         return "\n".join(lines)
 
@@ -393,7 +394,7 @@ def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expec
         )
         result.append(
             Pressure(
-                "floor", f"floor of {floor_place(floor, called)}", "people", expected * linked, need, words
+                "floor", f"floor: {floor_place(floor, called)}", "people", expected * linked, need, words
             )
         )
     return result
