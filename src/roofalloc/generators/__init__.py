@@ -1,4 +1,4 @@
-"""Instances made to measure: four synthetic scales and one calibrated to Liaocheng."""
+"""Instances made to measure: five synthetic scales and one calibrated to Liaocheng."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def generate(
 
     Parameters
     ----------
-    kind : "town" (60 roofs, 40 villages, 900 rows of households), "city" (3,000; 900; 18,000), "province"
-        (30,000; 9,000; 400,000), "nation" (100,000; 92,000; 4,150,000) or "liaocheng" (the size of the city,
-        calibrated to the report)
+    kind : "hamlet" (14 roofs, 9 villages, 90 rows of households: solved in a moment), "town" (60; 40; 900),
+        "city" (3,000; 900; 18,000), "province" (30,000; 9,000; 400,000), "nation" (100,000; 92,000;
+        4,150,000) or "liaocheng" (the size of the city, calibrated to the report)
     seed : at least 0
     single_source : at most one roof pays a village
-    floors : whether two counties have floors; None: in the kinds up to the city
+    floors : whether two counties have floors; None: in town, city and liaocheng (one, for priority 1)
     least_capital : the least capital that reaches a share of the people, instead of the most people
     unlimited : no largest distance: a roof may pay every village of the region it serves
 

@@ -1,4 +1,4 @@
-"""Synthetic instances of four sizes: a town, a city, a province and a nation.
+"""Synthetic instances of five sizes: a hamlet, a town, a city, a province and a nation.
 
 All of it is invented; only orders of magnitude follow the figures that the project is calibrated to: about
 70 kW a roof, 7.67 yuan a watt, 1,084 yuan a kW and year after running cost, 3,000 yuan a person and year. The
@@ -26,7 +26,7 @@ SCHEMES = ("oil peony", "edible mushrooms", "donkey raising")
 #: Sizes of roofs: up to this per cent of them, from and to [100 W].
 SIZES = ((45, 50, 400), (80, 401, 900), (97, 901, 1800), (100, 1801, 3600))
 ORIGIN = (11_400_000, 3_300_000)  # south-west corner, longitude and latitude [1e-5 degrees]
-PREFIXES = {"nation": "n", "province": "p", "city": "m", "county": "c", "town": "t"}
+PREFIXES = {"nation": "n", "province": "p", "city": "m", "county": "c", "town": "t", "hamlet": "s"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,22 @@ class Scale:
 
 
 SCALES = {
+    "hamlet": Scale(
+        stream=6,
+        roofs=14,
+        villages=9,
+        households=90,
+        levels=(("town", 1), ("hamlet", 3)),
+        clusters=2,
+        towns=False,
+        side_m=6_000,
+        distance_km=7,
+        wide=1000,
+        wide_level=0,
+        fund_level=0,
+        floors=False,
+        floor=1000,
+    ),
     "town": Scale(
         stream=1,
         roofs=60,
@@ -134,7 +150,7 @@ SCALES = {
 
 
 def synthetic(kind: str, seed: int, flavour: Flavour) -> Instance:
-    """The instance of `generate` for a town, city, province or nation."""
+    """The instance of `generate` for all kinds but Liaocheng."""
     scale = SCALES[kind]
     draws = Draws(seed, scale.stream)
     regions = _regions(scale)
