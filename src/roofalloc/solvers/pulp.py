@@ -212,10 +212,11 @@ def build(problem: Problem, stage: Stage, reserve: bool = False) -> Model:
         lp += f[d] <= pulp.LpAffineExpression(zip(_take(y, option[pairs]), cap[pairs].tolist(), strict=True))
 
     # sum_i f_is <= amount_s                                   financing limits
-    for draws, amount in zip(_groups(problem.draw_source, problem.n_sources), problem.source_amount.tolist()):
+    draws_on = _groups(problem.draw_source, problem.n_sources)
+    for draws, amount in zip(draws_on, problem.source_amount.tolist(), strict=True):
         lp += _sum(f, draws) <= amount / capital_unit
 
-    # sum_j x_ij + ceil(sum_s rate_s f_is) <= sum_k income_ik y_ik     a roof pays out no more than it nets
+    # sum_j x_ij + ceil(sum_s rate_s f_is) <= sum_k income_ik y_ik a roof pays out no more than it nets
     for i in range(problem.n_roofs):
         debt = _dot(rate, f, draws_of[i])
         lp += _sum(x, leaving[i]) + debt <= _dot(net / income_unit, y, options_of[i])
@@ -348,7 +349,7 @@ def _largest_payment(problem: Problem, net: Ints) -> Floats:
 
 
 def _unit(amounts: Ints) -> int:
-    """The power of ten below the median of the positive amounts: exact in decimal, and near 1 in the model."""
+    """The power of ten below the median of the positive amounts: exact, and near 1 in the model."""
     positive = amounts[amounts > 0]
     return int(10 ** np.floor(np.log10(np.median(positive)))) if len(positive) else 1
 

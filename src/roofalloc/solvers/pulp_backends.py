@@ -31,6 +31,7 @@ from roofalloc.solvers.base import Run, Stopped
 
 CBC = ("PULP_CBC_CMD", "COIN_CMD")
 TOLERANCE = 1e-9  # of a model unit: far below one fen
+HEADER_ROUNDS = 5e-9  # CBC writes the optimum with eight decimals
 POLL = 0.05  # seconds between two looks at `Run.cancelled`
 PATIENCE = 3.0  # seconds from asking a solver to stop until it is killed
 
@@ -246,7 +247,7 @@ def _judge_cbc(
     if header.startswith("Optimal"):
         if "within gap" in header:
             return Found(True, log.bound, "gap")
-        return Found(True, float(header.split()[-1]), "proved")
+        return Found(True, HEADER_ROUNDS + float(header.rsplit(maxsplit=1)[-1]), "proved")
     if end != "ended":
         return Found(solved, log.bound, end)
     if header.startswith("Stopped on time"):
@@ -288,8 +289,9 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     if answer["status"] == pulp.LpSolutionInfeasible and not late:
         return Found(False, None, "proved", infeasible=True)
     if answer["values"] is None:
-        early = "time" if late else "failed"
-        return Found(False, bound, early, message="" if late else f"{name} found no solution")
+        if late:
+            return Found(False, bound, "time")
+        return Found(False, bound, "failed", message=f"{name} found no solution")
     lp.assignVarsVals(answer["values"])
     objective = lp.objective.value() or 0.0
     if answer["status"] == pulp.LpSolutionOptimal and not late:

@@ -1,0 +1,133 @@
+"""The solver variants there are: one row each, which says what a variant can do before it is imported.
+
+Another package adds its own by an entry point in the group ``roofalloc.solvers`` whose value is a `Variant`,
+or a function that returns one::
+
+    [project.entry-points."roofalloc.solvers"]
+    tabu = "my_package.tabu:VARIANT"
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any, cast
+
+from roofalloc.errors import MissingExtraError, UsageError
+from roofalloc.problem import Problem
+
+from .base import Solve, Variant
+
+GROUP = "roofalloc.solvers"
+
+BUILT_IN = (
+    Variant(
+        name="highs",
+        title="HiGHS, the whole model as arrays, with live plans and bounds",
+        home="roofalloc.solvers.highs:solve",
+        requires=("highspy",),
+    ),
+    Variant(
+        name="pulp",
+        title="PuLP, the model to read; CBC or any solver that PuLP knows",
+        home="roofalloc.solvers.pulp:solve",
+        requires=("pulp",),
+    ),
+)
+
+
+def variants() -> dict[str, Variant]:
+    """Every variant by its name: the built-in ones, then those of other packages.
+
+    Returns
+    -------
+    dict : a new one at each call. A plug-in that cannot be read, or takes a name that is taken, is left
+        out with a warning.
+    """
+    found = {variant.name: variant for variant in BUILT_IN}
+    for variant in _plugged_in():
+        if variant.name in found:
+            warnings.warn(f"solver {variant.name!r} exists already; {variant.home} is ignored", stacklevel=2)
+        else:
+            found[variant.name] = variant
+    return found
+
+
+def get(name: str) -> Variant:
+    """The variant of a name.
+
+    Raises
+    ------
+    UsageError : no variant has this name; the message lists the names there are
+    """
+    known = variants()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageError(f"unknown solver {name!r}; {hint}there are {', '.join(sorted(known))}")
+
+
+def installed(variant: Variant) -> bool:
+    """Whether the packages that a variant needs are there; found without importing them."""
+    return not _missing(variant)
+
+
+def load(variant: Variant) -> Solve:
+    """Import the function of a variant.
+
+    Raises
+    ------
+    MissingExtraError : a package it needs is not installed; the message gives the install command
+    """
+    if missing := _missing(variant):
+        what = " ".join(missing) if variant.extra is None else f'"roofalloc[{variant.extra}]"'
+        raise MissingExtraError(
+            f"solver {variant.name!r} needs {', '.join(missing)}; install with: pip install {what}"
+        )
+    module, function = variant.home.split(":")
+    return cast(Solve, getattr(import_module(module), function))
+
+
+def can(variant: Variant, problem: Problem) -> list[str]:
+    """Reasons why a variant cannot solve a problem: none if it can."""
+    policy = problem.instance.policy
+    kinds = dict.fromkeys(term.term.partition("@")[0] for term in policy.objective)
+    switches = {
+        "max_roofs_per_village": policy.max_roofs_per_village is not None,
+        "max_villages_per_roof": policy.max_villages_per_roof is not None,
+        "min_payment": policy.min_payment is not None,
+        "require": bool(policy.require),
+        "limits": bool(policy.limits),
+    }
+    asked = [switch for switch, on in switches.items() if on]
+    return [f"it cannot optimise {kind}" for kind in kinds if kind not in variant.terms] + [
+        f"it does not keep {switch}" for switch in asked if switch not in variant.switches
+    ]
+
+
+def _missing(variant: Variant) -> list[str]:
+    return [name for name in variant.requires if find_spec(name) is None]
+
+
+@cache
+def _plugged_in() -> tuple[Variant, ...]:
+    return tuple(v for point in entry_points(group=GROUP) if (v := _read(point)) is not None)
+
+
+def _read(point: EntryPoint) -> Variant | None:
+    """The variant behind an entry point, or None with a warning: somebody else's fault stays theirs."""
+    try:
+        value: Any = point.load()
+        variant: Any = value if isinstance(value, Variant) else value()
+    except Exception as error:
+        warnings.warn(f"solver plug-in {point.name!r} ({point.value}) is left out: {error}", stacklevel=2)
+        return None
+    if isinstance(variant, Variant):
+        return variant
+    warnings.warn(f"solver plug-in {point.name!r} ({point.value}) is left out: no Variant", stacklevel=2)
+    return None
