@@ -294,7 +294,7 @@ def raw_document(
     text : ``"any"`` where text may also stand for a number
     tables : whether tables may stand in the document
     """
-    reader = _DocumentReader(path, report, text)
+    reader = DocumentReader(path, report, text)
     raw: dict[str, RawTable] = {}
     inside = [name for name in c.TABLES if tables and name != "options"]
     for name in inside:
@@ -329,12 +329,15 @@ class TwiceDict(dict[str, Any]):
 
 
 @dataclass
-class _DocumentReader:
+class DocumentReader:
+    """Takes the parts of a document as raw tables, reporting what has the wrong shape."""
+
     path: str
     report: Report
     text: Literal["text", "any"]
 
     def mapping(self, table: str, value: Any) -> Mapping[str, Any]:
+        """An object, empty where it is absent."""
         if value is None:
             return {}
         if isinstance(value, Mapping):
@@ -345,11 +348,13 @@ class _DocumentReader:
         return {}
 
     def single(self, table: str, row: Mapping[str, Any]) -> RawTable:
+        """An object as a table of one row."""
         origin = Origin(self.path, table, lambda position: None)
         self._twice(origin, [row])
         return RawTable(origin, 1, {str(k): c.raw_from_values([v], self.text) for k, v in row.items()})
 
     def table(self, name: str, rows: Any) -> dict[str, RawTable]:
+        """A list of objects; with roofs come their options."""
         origin = Origin(self.path, name)
         if not isinstance(rows, (list, tuple)):
             self.report.add(origin, value=_brief(rows), expected="a list of objects")
@@ -455,7 +460,7 @@ def from_records(name: str, parts: Mapping[str, Any]) -> Instance:
                 expected="options in their roofs or in a table",
                 hint="both are given",
             )
-        document |= _DocumentReader(name, report, "any").table("options", options)
+        document |= DocumentReader(name, report, "any").table("options", options)
     return validated(document | raw, name, report)
 
 

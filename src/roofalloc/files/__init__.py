@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..canonical import chunks
-from ..errors import UsageError
+from ..errors import InstanceError, UsageError
 from ..instance import Instance
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
-from . import documents, folders, output
+from ..plan import Plan, Result
+from . import documents, folders, output, plans
+from .ledger import ledger
 
-__all__ = ["read", "write"]
+__all__ = ["ledger", "read", "read_plan", "write", "write_plan"]
 
 
 def read(path: str | os.PathLike[str]) -> Instance:
@@ -46,14 +48,23 @@ def read(path: str | os.PathLike[str]) -> Instance:
     return validated(raw, str(path), report, format_required=path.is_file())
 
 
+def _unreadable(path: Path, error: OSError, report: Report) -> InstanceError:
+    report.add(Origin(str(path), ""), expected="a file that can be read", hint=error.strerror or str(error))
+    return InstanceError(report.faults, report.count)
+
+
+def _absent(path: Path, report: Report) -> None:
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, beside) or "there is none"
+    report.add(Origin(str(path), ""), expected="a file or folder that exists", hint=hint)
+
+
 def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
     origin = Origin(str(path), "")
     if path.is_dir():
         return folders.read_folder(path, report)
     if not path.exists():
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, beside) or "there is none"
-        report.add(origin, expected="a file or folder that exists", hint=hint)
+        _absent(path, report)
     elif path.name.endswith((".json", ".json.gz")):
         try:
             data = documents.unpacked(path)
@@ -98,3 +109,49 @@ def write(
     if form not in ("csv", "parquet"):
         raise UsageError(f"tables is {form!r}, expected 'csv' or 'parquet'")
     folders.write_instance_folder(instance, path, form)
+
+
+def write_plan(
+    result: Result | Plan, folder: str | os.PathLike[str], instance: Instance | None = None
+) -> None:
+    """Write a plan: ``plan.json``, the same as CSV tables, and of a result also ``run.json``.
+
+    Parameters
+    ----------
+    folder : an earlier plan of that name is replaced, any other folder refused
+    instance : of the plan; with it also ``ledger.csv``, which station pays which household
+
+    Raises
+    ------
+    OutputError
+        if it cannot be written; what was there is then as it was.
+    UsageError
+        if the instance is not the plan's.
+    """
+    plan = result.plan if isinstance(result, Result) else result
+    plans.write_plan_folder(plan, result if isinstance(result, Result) else None, Path(folder), instance)
+
+
+def read_plan(path: str | os.PathLike[str]) -> Plan:
+    """Read a plan.
+
+    Parameters
+    ----------
+    path : the folder, or its ``plan.json``
+
+    Raises
+    ------
+    InstanceError
+        with every fault at once, if the file does not keep the contract. Whether the plan keeps its instance's
+        constraints is what `roofalloc.check` says.
+    """
+    report = Report()
+    path = Path(path)
+    file = path / plans.PLAN if path.is_dir() else path
+    if not file.exists():
+        _absent(file, report)
+        report.raise_if_any()
+    try:
+        return plans.read_plan_file(file, report)
+    except OSError as error:
+        raise _unreadable(file, error, report) from error
