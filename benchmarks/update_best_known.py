@@ -2,8 +2,8 @@
 
     python benchmarks/update_best_known.py [--solver highs] [--time-limit 60] [NAME ...]
 
-A value enters only from a plan that passes `check`; a bound replaces one that is looser. Where an instance has
-changed (its sha256 is another), what was known of it is forgotten.
+A value enters only from a plan that passes `check`; a bound replaces one that is looser. Where an instance
+has changed (its sha256 is another), what was known of it is forgotten.
 """
 
 from __future__ import annotations
@@ -33,27 +33,29 @@ def unknown(instance: ra.Instance) -> dict[str, Any]:
 
 
 def improved(entry: dict[str, Any], result: ra.Result) -> dict[str, Any]:
-    """The entry with the plan's values where they are better, term by term in their order, and tighter bounds."""
+    """The entry with the plan's values where they are better, in the order of the terms, and tighter bounds."""
     plan = result.plan
     if plan.status == "infeasible":
         return entry | {"status": "infeasible", "solver": plan.solver.get("name")}
     if plan.status == "no_plan":
         return entry
-    old, new = entry["objective"], plan.objective
-    rank = [_compare(n.term, n.value, o["value"]) for n, o in zip(new, old, strict=True)]
-    first = next((r for r in rank if r), 0)
-    if first < 0:
-        return entry
+    pairs = list(zip(plan.objective, entry["objective"], strict=True))
+    ranks = [_compare(new.term, new.value, old["value"]) for new, old in pairs]
+    rank = next((r for r in ranks if r), 0)
     terms = []
-    for k, (n, o) in enumerate(zip(new, old, strict=True)):
-        # A bound holds for the values that the earlier terms have.
-        known = o["bound"] if not any(rank[:k]) else None
-        bound = n.bound
-        if known is not None and (bound is None or _compare(n.term, Fraction(str(known)), bound) < 0):
-            bound = Fraction(str(known))
-        terms.append({"term": n.term, "value": _number(n.value), "bound": _number(bound)})
-    status = "optimal" if "optimal" in (plan.status, entry["status"] if not first else None) else plan.status
-    solver = plan.solver.get("name") if first or entry["solver"] is None else entry["solver"]
+    for k, (new, old) in enumerate(pairs):
+        # A bound of a term holds for the values that the earlier terms have.
+        alike = not any(ranks[:k])
+        bounds = [Fraction(str(old["bound"]))] if old["bound"] is not None and (rank < 0 or alike) else []
+        bounds += [new.bound] if new.bound is not None and (rank > 0 or alike) else []
+        bound = None
+        if bounds:
+            bound = max(bounds) if new.term.startswith("-") else min(bounds)
+        value = _number(new.value) if rank > 0 else old["value"]
+        terms.append({"term": new.term, "value": value, "bound": _number(bound)})
+    proved = all(term["value"] == term["bound"] for term in terms) or (rank >= 0 and plan.status == "optimal")
+    status = "optimal" if proved else plan.status if rank > 0 else entry["status"]
+    solver = plan.solver.get("name") if rank > 0 else entry["solver"]
     return entry | {"status": status, "solver": solver, "objective": terms}
 
 
