@@ -33,7 +33,7 @@ def unknown(instance: ra.Instance) -> dict[str, Any]:
 
 
 def improved(entry: dict[str, Any], result: ra.Result) -> dict[str, Any]:
-    """The entry with the plan's values where they are better, in the order of the terms, and tighter bounds."""
+    """The entry with the plan's values where they are better, term by term, and tighter bounds."""
     plan = result.plan
     if plan.status == "infeasible":
         return entry | {"status": "infeasible", "solver": plan.solver.get("name")}
