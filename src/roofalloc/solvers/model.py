@@ -11,7 +11,7 @@ Roofs with a single source need no f: their capital and their exact debt stand a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +21,28 @@ from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, In
 
 INFINITY = float("inf")
 IMPLIED_LIMIT = 200_000  # entries; beyond, implied rows cost more than they give
+
+
+@dataclass(frozen=True)
+class HostingRow:
+    """sum of values * y over options <= limit: valid for all that fits on one connection point."""
+
+    options: Ints
+    values: Floats
+    limit: float
+
+
+def stack(parts: Sequence[tuple[Ints, Floats]], n_columns: int) -> sp.csr_matrix:
+    """Rows given as (columns, values) as one sparse matrix."""
+    sizes = [len(columns) for columns, _ in parts]
+    return sp.csr_matrix(
+        (
+            np.concatenate([values for _, values in parts]),
+            np.concatenate([columns for columns, _ in parts]),
+            np.concatenate([[0], np.cumsum(sizes)]),
+        ),
+        shape=(len(parts), n_columns),
+    )
 
 
 @dataclass
@@ -45,6 +67,41 @@ class Model:
     row_upper: Floats = field(default_factory=lambda: np.zeros(0))
     matrix: sp.csc_matrix = field(default_factory=lambda: sp.csc_matrix((0, 0)))
     draws: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # draw of each f column
+    net: Floats = field(default_factory=lambda: np.zeros(0))  # income of each y, less fixed debt
+    rate: Floats = field(default_factory=lambda: np.zeros(0))  # debt service of each f
+
+    def set_row(self, villages: Bools) -> tuple[Ints, Floats]:
+        """Columns and values of need(W) - net income of the roofs that reach W (<= 0), W (n_villages,)."""
+        problem = self.problem
+        roofs = reaches(problem, villages)
+        z = np.flatnonzero(villages[problem.class_village])
+        y = np.flatnonzero(roofs[problem.option_roof])
+        f = np.flatnonzero(roofs[problem.draw_roof[self.draws]])
+        columns = [self.columns["z"].start + z, self.columns["y"].start + y, self.columns["f"].start + f]
+        values = [problem.need[z] / self.income_unit, -self.net[y], self.rate[f]]
+        return np.concatenate(columns), np.concatenate(values)
+
+    def money(self, vector: Floats) -> tuple[Floats, Floats]:
+        """Net income of each roof and need of each village at a vector, fen: (n_roofs,), (n_villages,)."""
+        problem = self.problem
+        y, f, z = (vector[self.columns[name]] for name in "yfz")
+        net = np.bincount(problem.option_roof, self.net * y, problem.n_roofs)
+        net -= np.bincount(problem.draw_roof[self.draws], self.rate * f, problem.n_roofs)
+        need = np.bincount(problem.class_village, problem.need * z, problem.n_villages)
+        return net * self.income_unit, need
+
+    def extended(self, sets: Sequence[Bools], rows: Sequence[HostingRow]) -> Model:
+        """The same model with a row for each village set and each hosting row appended."""
+        if not sets and not rows:
+            return self
+        parts = [self.set_row(w) for w in sets] + [(r.options, r.values) for r in rows]
+        upper = [0.0] * len(sets) + [r.limit for r in rows]
+        return replace(
+            self,
+            matrix=sp.vstack([self.matrix, stack(parts, len(self.cost))], format="csc"),
+            row_lower=np.concatenate([self.row_lower, np.full(len(parts), -INFINITY)]),
+            row_upper=np.concatenate([self.row_upper, upper]),
+        )
 
     def score(self, objective: float) -> float:
         """The score of a value of the minimised objective."""
@@ -135,7 +192,7 @@ def build(
     stage: Stage,
     *,
     reserve: bool = False,
-    cuts: Sequence[Bools] | None = None,
+    projected: bool = False,
     implied: bool = True,
 ) -> Model:
     """Build the model of one stage.
@@ -144,12 +201,11 @@ def build(
     ----------
     problem, stage : what to model
     reserve : take `Problem.reserve` off the incomes
-    cuts : None for the whole model; else payments are projected out (no x), and for each set W of
-        villages (bool, (n_villages,)) one row: need(W) <= net income of the roofs that reach W
-        (max-flow min-cut: over all W these rows are exact)
+    projected : payments are left out (no x): `Model.extended` gives back what they imply, a row
+        need(W) <= net income of the roofs that reach W for a set W of villages (max-flow min-cut: over
+        all W these rows are exact)
     implied : whether implied rows z_d <= n_d sum y are added where they are few
     """
-    projected = cuts is not None
     income_unit = 1000.0 if not len(problem.need) else _unit(problem.need)
     capital_unit = _unit(problem.capital)
     pairs = problem.needs_pairs and not projected
@@ -234,9 +290,7 @@ def build(
     start = rows.block("roof", roofs, -INFINITY, 0.0)
     rows.add(start + problem.option_roof, y0 + options, -net)
     rows.add(start + problem.draw_roof[draws], f0 + np.arange(len(draws)), rate)
-    if projected:
-        _cut_rows(rows, problem, cuts or (), net, rate, draws, y0, f0, z0, income_unit)
-    else:
+    if not projected:
         arcs = np.arange(len(tail))
         from_roof = tail < problem.n_roofs
         rows.add(start + tail[from_roof], x0 + arcs[from_roof], 1.0)
@@ -309,6 +363,8 @@ def build(
         np.concatenate(rows.upper),
         rows.matrix(n),
         draws,
+        net,
+        rate,
     )
 
 
@@ -329,29 +385,6 @@ def reaches(problem: Problem, villages: Bools) -> Bools:
         hit[problem.arc_tail[hit[problem.arc_head]]] = True
         if problem.n_hubs == 0 or int(hit.sum()) == before:
             return hit[: problem.n_roofs]
-
-
-def _cut_rows(
-    rows: _Rows,
-    problem: Problem,
-    cuts: Sequence[Bools],
-    net: Floats,
-    rate: Floats,
-    draws: Ints,
-    y0: int,
-    f0: int,
-    z0: int,
-    income_unit: float,
-) -> None:
-    start = rows.block("cut", np.arange(len(cuts)), -INFINITY, 0.0)
-    for r, villages in enumerate(cuts):
-        on = np.flatnonzero(villages[problem.class_village])
-        rows.add(np.full(len(on), start + r), z0 + on, problem.need[on] / income_unit)
-        roofs = reaches(problem, villages)
-        on = np.flatnonzero(roofs[problem.option_roof])
-        rows.add(np.full(len(on), start + r), y0 + on, -net[on])
-        on = np.flatnonzero(roofs[problem.draw_roof[draws]])
-        rows.add(np.full(len(on), start + r), f0 + on, rate[on])
 
 
 def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
 import highspy
 import numpy as np
+import scipy.sparse as sp
 
 from roofalloc.plan import Certificate
-from roofalloc.problem import Floats, Problem, Stage
+from roofalloc.problem import RATE, Bools, Floats, Problem, Stage
 
 from .base import Run
+from .cuts import Hosting, unpaid_sets
 from .highs_lp import pass_lp, stop_on
-from .model import Model, build
+from .model import HostingRow, Model, build, stack
 
 Key = TypeVar("Key", int, str)
+WHOLE = 20_000  # options, classes and arcs; below, the model with links is solved as it is
+UNPAID = 1000.0  # fen in all that may stay unpaid in the relaxation
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,38 @@ class Prices:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """An LP optimum: its bound on the score (a float, to be certified), prices and fractional vector."""
+    """An LP optimum: prices, and the fractional vector of its model.
+
+    Attributes
+    ----------
+    model : without the rows found, which are ``sets`` and ``hosting``
+    bound : bound on the score, a float, to be certified
+    reduced : reduced cost of each column, in score: > 0 at its lower bound, < 0 at its upper
+    """
 
     model: Model
     bound: float
     prices: Prices
     vector: Floats
-    reduced: Floats  # reduced cost of each column, in score; > 0 at its lower bound, < 0 at its upper
+    reduced: Floats
+    sets: tuple[Bools, ...] = ()
+    hosting: tuple[HostingRow, ...] = ()
 
 
 def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
-    """Solve the LP relaxation of a stage; None where it has no optimum or there was no time."""
+    """Solve the LP relaxation of a stage; None where it has no optimum or there was no time.
+
+    Small models, and those whose term counts links, are solved whole. Elsewhere payments are projected out
+    and both families of `roofalloc.solvers.cuts` are separated until none is violated: the same
+    bound as with links, tightened by the connection points' combinations, in a fraction of the time.
+    """
+    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
+    if size < WHOLE or stage.term.term == "-links":
+        return _relax_whole(problem, stage, run)
+    return _relax_by_cuts(problem, stage, run)
+
+
+def _relax_whole(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     model = build(problem, stage)
     highs = pass_lp(model.cost, model.lower, model.upper, model.matrix, model.row_lower, model.row_upper)
     stop_on(highs, run)
@@ -66,10 +91,209 @@ def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     solution = highs.getSolution()
-    objective = highs.getInfo().objective_function_value
-    prices = read_prices(model, np.array(solution.row_dual))
-    reduced = np.array(solution.col_dual) * model.score_unit
-    return Relaxation(model, model.score(objective), prices, np.array(solution.col_value), reduced)
+    return Relaxation(
+        model,
+        model.score(highs.getInfo().objective_function_value),
+        read_prices(model, np.array(solution.row_dual)),
+        np.array(solution.col_value),
+        np.array(solution.col_dual) * model.score_unit,
+    )
+
+
+class _Fillings:
+    """Ways to finance each option, found by pricing: columns that replace y and f in the LP.
+
+    What a roof's sources may give to one of its options is a box cut by one equation; its corners
+    fill the sources one after the other. A column is an option with one such filling, so the rows
+    that tie f to y are not needed (Dantzig and Wolfe, Operations Research 8, 1960).
+
+    Attributes
+    ----------
+    matrix : (n_y + n_f, n_columns) y and f of each column found so far
+    """
+
+    def __init__(self, problem: Problem, model: Model) -> None:
+        self.problem, self.model = problem, model
+        self.n_y, self.n_f = problem.n_options, len(model.draws)
+        can = model.upper[model.columns["y"]] > 0
+        self.possible = np.flatnonzero(can)
+        f_of_draw = np.full(problem.n_draws, -1, np.int64)
+        f_of_draw[model.draws] = np.arange(self.n_f)
+        draw, option = problem.draw_option
+        keep = (f_of_draw[draw] >= 0) & can[option]
+        self.f, self.option = f_of_draw[draw[keep]], option[keep]
+        given = np.minimum(problem.draw_cap, problem.source_amount[problem.draw_source[draw]])
+        self.cap = given[keep]
+        self.known: set[tuple[int, bytes]] = set()
+        self.matrix = sp.csc_matrix((self.n_y + self.n_f, 0))
+
+    def price(self, reduced: Floats) -> sp.csc_matrix:
+        """Add to each option its cheapest filling where that is new and its reduced cost below 0.
+
+        Parameters
+        ----------
+        reduced : (n_y + n_f,) reduced costs of y and f
+
+        Returns
+        -------
+        (n_y + n_f, n_new) the new columns
+        """
+        cost = reduced[self.n_y :]
+        order = np.lexsort((cost[self.f], self.option))
+        f, option, cap = self.f[order], self.option[order], self.cap[order]
+        before = np.cumsum(cap) - cap
+        if len(option):
+            before -= before[np.searchsorted(option, option)]
+        fill = np.clip(self.problem.capital[option] - before, 0, cap)
+        on = np.flatnonzero(fill > 0)
+        filling = sp.csc_matrix(
+            (fill[on] / self.model.capital_unit, (f[on], option[on])), shape=(self.n_f, self.n_y)
+        )
+        filling.sort_indices()
+        value = reduced[: self.n_y] + filling.T @ cost
+        new = []
+        for k in self.possible[value[self.possible] < -1e-7].tolist():
+            span = slice(filling.indptr[k], filling.indptr[k + 1])
+            key = (k, filling.indices[span].tobytes() + filling.data[span].tobytes())
+            if key not in self.known:
+                self.known.add(key)
+                new.append(k)
+        which = np.array(new, np.int64)
+        one = sp.csc_matrix((np.ones(len(new)), (which, np.arange(len(new)))), shape=(self.n_y, len(new)))
+        columns = sp.vstack([one, filling[:, which]], format="csc")
+        self.matrix = sp.hstack([self.matrix, columns], format="csc")
+        return columns
+
+
+class _Master:
+    """The projected LP: z (and t) columns, then fillings; the model's rows, then cuts as they come."""
+
+    def __init__(self, problem: Problem, stage: Stage, run: Run) -> None:
+        self.problem = problem
+        self.model = model = build(problem, stage, projected=True)
+        self.n_yf = problem.n_options + len(model.draws)
+        self.fillings = _Fillings(problem, model)
+        # Rows that fillings keep by themselves are left out.
+        keep = np.ones(model.matrix.shape[0], bool)
+        keep[model.rows["capital"]] = keep[model.rows["share"]] = False
+        keep[model.rows["roof"]] = _may_net_below_zero(problem)
+        self.base = np.flatnonzero(keep)
+        self.rows = model.matrix.tocsr()[self.base]
+        rest = slice(self.n_yf, None)
+        self.highs = pass_lp(
+            model.cost[rest],
+            model.lower[rest],
+            model.upper[rest],
+            self.rows[:, rest].tocsc(),
+            model.row_lower[self.base],
+            model.row_upper[self.base],
+        )
+        stop_on(self.highs, run)
+        self.sets: list[Bools] = []
+        self.hosting: list[HostingRow] = []
+        self.is_set: list[bool] = []
+        # To begin with, every option financed by what has the least debt, and by what has the most.
+        eager = np.full(problem.n_options, -1e9)
+        for sign in (1.0, -1.0):
+            self.add_columns(self.fillings.price(np.concatenate([eager, sign * model.rate])))
+
+    def add_columns(self, columns: sp.csc_matrix) -> None:
+        n = columns.shape[1]
+        if n:
+            entries = (self.rows[:, : self.n_yf] @ columns).tocsc()
+            cost = columns.T @ self.model.cost[: self.n_yf]
+            self.highs.addCols(
+                n,
+                cost,
+                np.zeros(n),
+                np.full(n, np.inf),
+                entries.nnz,
+                entries.indptr[:-1],
+                entries.indices,
+                entries.data,
+            )
+
+    def add_rows(self, sets: list[Bools], hosting: list[HostingRow]) -> None:
+        parts = [self.model.set_row(w) for w in sets] + [(r.options, r.values) for r in hosting]
+        if not parts:
+            return
+        fresh = stack(parts, len(self.model.cost))
+        yf = fresh[:, : self.n_yf] @ self.fillings.matrix
+        entries = sp.hstack([fresh[:, self.n_yf :], yf], format="csr")
+        limits = np.array([0.0] * len(sets) + [r.limit for r in hosting])
+        self.highs.addRows(
+            len(parts),
+            np.full(len(parts), -np.inf),
+            limits,
+            entries.nnz,
+            entries.indptr[:-1],
+            entries.indices,
+            entries.data,
+        )
+        self.rows = sp.vstack([self.rows, fresh], format="csr")
+        self.sets += sets
+        self.hosting += hosting
+        self.is_set += [True] * len(sets) + [False] * len(hosting)
+
+    def solve(self) -> Relaxation | None:
+        """The optimum over the columns and rows at hand."""
+        self.highs.run()
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        model, problem = self.model, self.problem
+        solution = self.highs.getSolution()
+        values, dual = np.array(solution.col_value), np.array(solution.row_dual)
+        n_rest = len(model.cost) - self.n_yf
+        vector = np.concatenate([self.fillings.matrix @ values[n_rest:], values[:n_rest]])
+        reduced = model.cost - self.rows.T @ dual
+        of_model = np.zeros(model.matrix.shape[0])
+        of_model[self.base] = dual[: len(self.base)]
+        worth = np.maximum(-dual[len(self.base) :], 0) * model.score_unit
+        village = np.zeros(problem.n_villages)
+        for members, price in zip(self.sets, worth[np.array(self.is_set, bool)].tolist(), strict=True):
+            village[members] += price / (model.income_unit / 100)
+        return Relaxation(
+            model,
+            model.score(self.highs.getInfo().objective_function_value),
+            replace(read_prices(model, of_model), village=village),
+            vector,
+            reduced,
+            tuple(self.sets),
+            tuple(self.hosting),
+        )
+
+
+def _may_net_below_zero(problem: Problem) -> Bools:
+    """Roofs for which some option's debt could exceed its income: (n_roofs,)."""
+    dearest = np.zeros(problem.n_roofs)
+    np.maximum.at(dearest, problem.draw_roof, problem.source_rate[problem.draw_source] / RATE)
+    below = problem.income < dearest[problem.option_roof] * problem.capital + 1
+    result = np.zeros(problem.n_roofs, bool)
+    result[problem.option_roof[below]] = True
+    return result
+
+
+def _relax_by_cuts(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
+    master = _Master(problem, stage, run)
+    hosting = Hosting(problem)
+    master.add_rows([np.ones(problem.n_villages, bool)], [])
+    best: Relaxation | None = None
+    while (found := master.solve()) is not None:
+        best = found
+        if run.cancelled() or run.seconds_left <= 0:
+            break
+        columns = master.fillings.price(found.reduced[: master.n_yf])
+        sets = unpaid_sets(problem, *found.model.money(found.vector), tolerance=UNPAID)
+        y = found.vector[: problem.n_options]
+        rows = [row for g in hosting.fractional(y) if (row := hosting.row(g, y)) is not None]
+        if not columns.shape[1] and not sets and not rows:
+            break
+        master.add_columns(columns)
+        master.add_rows(sets, rows)
+    if best is None:
+        return None
+    # An option's reduced cost is that of its cheapest filling.
+    return replace(best, reduced=best.reduced * best.model.score_unit)
 
 
 def read_prices(model: Model, dual: Floats) -> Prices:

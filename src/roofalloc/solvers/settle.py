@@ -8,6 +8,8 @@ and what is left over reaches whom it can.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import highspy
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +19,7 @@ from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, In
 from .fill import fill
 from .flow import decompose, max_flow
 from .highs_lp import pass_lp
-from .model import level_met
+from .model import build, level_met
 
 
 def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
@@ -33,22 +35,51 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
     Decisions that satisfy every constraint of the instance and the levels held, or None where the
     choice's options break one, or where floors or levels can no longer be kept.
     """
-    option = choice.option
-    if not _options_fit(problem, option):
+    if not _options_fit(problem, choice.option):
         return None
-    draws = finance(problem, option, choice.draws)
-    if draws is None:
-        return None
-    net = net_income(problem, option, draws)
-    if (net < 0).any():
-        return None
-    if problem.needs_pairs:
-        decisions = _pay_pairs(problem, option, draws, net, choice)
-    else:
-        decisions = _pay(problem, option, draws, net, choice.reached, stage)
+    decisions = _settle_money(problem, choice, stage)
+    broken = decisions is None or bool((decisions.reached < choice.reached).any())
+    if broken and choice.draws is not None and problem.reserve.any():
+        draws = _reserved_draws(problem, choice, stage)
+        if draws is not None:
+            again = _settle_money(problem, replace(choice, draws=draws), stage)
+            decisions = decisions if again is None else again
     if decisions is None or not floors_met(problem, decisions.reached):
         return None
     return decisions if level_met(problem, stage, decisions) else None
+
+
+def _settle_money(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
+    draws = finance(problem, choice.option, choice.draws)
+    if draws is None:
+        return None
+    net = net_income(problem, choice.option, draws)
+    if (net < 0).any():
+        return None
+    if problem.needs_pairs:
+        return _pay_pairs(problem, choice.option, draws, net, choice)
+    return _pay(problem, choice.option, draws, net, choice.reached, stage)
+
+
+def _reserved_draws(problem: Problem, choice: Choice, stage: Stage) -> Floats | None:
+    """A financing of the choice that leaves room for rounding: the LP with options, reached and links
+    fixed and the reserve taken off the incomes; None where there is none."""
+    model = build(problem, replace(stage, held=()), reserve=True, implied=False)
+    lower, upper = model.lower.copy(), model.upper.copy()
+    fixed = {"y": np.zeros(problem.n_options), "z": choice.reached.astype(float)}
+    fixed["y"][choice.option[choice.option >= 0]] = 1
+    if choice.links is not None and "u" in model.columns:
+        fixed["u"] = choice.links.astype(float)
+    for name, value in fixed.items():
+        lower[model.columns[name]] = upper[model.columns[name]] = value
+    highs = pass_lp(np.zeros(len(lower)), lower, upper, model.matrix, model.row_lower, model.row_upper)
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
+    draws = np.zeros(problem.n_draws)
+    vector = np.array(highs.getSolution().col_value)
+    draws[model.draws] = vector[model.columns["f"]] * model.capital_unit
+    return draws
 
 
 def floors_met(problem: Problem, reached: Ints) -> bool:

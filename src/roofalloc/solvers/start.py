@@ -43,7 +43,8 @@ def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run
 
 def _master(problem: Problem, stage: Stage, relaxation: Relaxation, width: float, run: Run) -> Choice | None:
     """Decide what the prices leave open; None where the window holds no plan."""
-    model = build(problem, stage, reserve=True, cuts=_markets(problem, relaxation.prices.village))
+    model = build(problem, stage, reserve=True, projected=True)
+    model = model.extended(relaxation.sets, relaxation.hosting)
     full = relaxation.model
     lower, upper = model.lower.copy(), model.upper.copy()
     scale = max(1.0, abs(relaxation.bound)) if stage.term.term in ("-capital", "fairness") else 1.0
@@ -71,18 +72,6 @@ def _master(problem: Problem, stage: Stage, relaxation: Relaxation, width: float
 def _read(model: Model, vector: Floats) -> Choice:
     choice = model.choice(vector)
     return replace(choice, links=None)
-
-
-def _markets(problem: Problem, price: Floats) -> list[Bools]:
-    """Sets of villages whose needs their roofs' income must cover: everything dearer than each price level."""
-    levels = np.unique(np.round(price / max(price.max(initial=0.0), 1e-12), 4))
-    if len(levels) > 60:
-        levels = np.quantile(levels, np.linspace(0, 1, 60))
-    sets = [np.ones(problem.n_villages, bool)]
-    relative = price / max(price.max(initial=0.0), 1e-12)
-    for level in levels[levels > 0]:
-        sets.append(relative >= level - 1e-4)
-    return sets
 
 
 def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None) -> Decisions | None:
@@ -179,8 +168,7 @@ def _settle_options(problem: Problem, stage: Stage, option: Ints) -> Decisions |
         return None
     net = net_income(problem, option, draws)
     reached, links = _assign(problem, stage, np.maximum(net, 0))
-    found = settle(problem, Choice(option, reached, draws.astype(float), links), stage)
-    return found
+    return settle(problem, Choice(option, reached, draws.astype(float), links), stage)
 
 
 def _assign(problem: Problem, stage: Stage, net: Ints) -> tuple[Ints, Bools]:

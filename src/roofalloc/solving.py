@@ -1,0 +1,540 @@
+"""From an instance to a proven plan: prices, start, solver, exact repair, check, certificate.
+
+`solve` runs the terms of the objective in order. For each it solves the LP relaxation (the certificate
+and the start come from its prices), lets the chosen variant search, makes whatever that returns
+exact, and records what is proved. Nothing leaves here unchecked.
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+
+from . import __version__
+from .audit import bound as audit_bound
+from .audit import check, leaves_no_better, rounded_bound
+from .errors import SolverError, UsageError
+from .instance import Instance, Term
+from .plan import Certificate, Plan, Result, TermResult
+from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
+from .solvers import registry
+from .solvers.base import Answer, Run, Solve, Stopped
+from .solvers.conflict import Conflict, explain
+from .solvers.model import level_met
+from .solvers.relaxation import certificate, relax
+from .solvers.settle import floors_met, settle
+from .solvers.start import construct
+
+LOWER_IS_BETTER = ("-capital", "-links")
+LARGE = 20_000  # columns; from here on a branch and bound needs a start to find anything at all
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands; what ``on_progress`` is called with.
+
+    ``phase`` is "compile", "relax", "start", "search" or "check"; value, bound and gap are of ``term``,
+    as a plan reports them; ``people`` are the heads that the best plan so far reaches.
+    """
+
+    seconds: float
+    phase: str
+    term: str
+    value: float | None
+    bound: float | None
+    gap: float | None
+    people: int | None
+    plan_improved: bool
+
+
+@dataclass
+class _Journal:
+    """Clock, cancellation and trace of one run."""
+
+    started: float
+    deadline: float | None
+    on_progress: Callable[[Progress], object] | None
+    cancelled: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    trace: list[dict[str, float | None]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    people: int | None = None
+    last: float = 0.0
+
+    def tell(
+        self, phase: str, term: str, value: float | None, bound: float | None, improved: bool = False
+    ) -> None:
+        now = time.monotonic() - self.started
+        if improved:
+            self.trace.append({"seconds": round(now, 3), "value": value, "bound": bound})
+        if self.on_progress is None or (not improved and now - self.last < 0.1):
+            return
+        self.last = now
+        gap = None if value is None or bound is None else abs(bound - value) / max(1.0, abs(value))
+        if self.on_progress(Progress(now, phase, term, value, bound, gap, self.people, improved)) is True:
+            self.cancelled = True
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
+
+
+def solve(
+    instance: Instance,
+    solver: str = "auto",
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    start: Plan | Result | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Result:
+    """Decide what is built, how it is financed and who is paid; and prove how good that is.
+
+    Parameters
+    ----------
+    instance : a valid instance
+    solver : a name of `roofalloc.solvers.variants`, or "auto"
+    gap : relative gap |bound - value| / max(1, |value|) at which a term may stop; small instances
+        are solved to proof whatever the gap
+    time_limit : seconds for everything; None: as long as it takes
+    seed, threads : for the back end
+    start : an earlier plan of this or a similar instance to begin with; ids that are gone are ignored
+    on_progress : called with a `Progress` now and then; returning True cancels
+    options : options for the back end, by its own names
+
+    Returns
+    -------
+    Result : the best plan found, exact and checked; ``stopped`` says why it ended. In the main thread,
+        SIGINT (Ctrl-C) and SIGTERM end the run with the best plan found; a second Ctrl-C raises
+        KeyboardInterrupt.
+
+    Raises
+    ------
+    UsageError : an unknown solver, or an argument out of range
+    MissingExtraError : the solver's package is not installed
+    SolverError : the plan did not pass the check (a bug; nothing wrong is ever returned)
+    """
+    _arguments(gap, time_limit, threads)
+    now = time.monotonic()
+    journal = _Journal(now, None if time_limit is None else now + 0.97 * time_limit, on_progress)
+    with _signals(journal):
+        with journal.phase("compile"):
+            journal.tell("compile", instance.policy.objective[0].term, None, None)
+            problem = compile_problem(instance)
+        variant = _pick(solver, problem)
+        search = registry.load(variant)
+        with journal.phase("solve"):
+            given = None if start is None else _from_plan(problem, start)
+            outcome = _lexicographic(problem, search, gap, seed, threads, given, options or {}, journal)
+        record = {
+            "name": variant.name,
+            "version": __version__,
+            "seed": seed,
+            "options": {"gap": gap, **(options or {})},
+        }
+        plan = _plan(problem, outcome, record)
+        with journal.phase("check"):
+            report = check(instance, plan)
+    if not report.ok:
+        raise SolverError(f"the plan found by {variant.name} did not pass the check:\n{report}")
+    journal.seconds["total"] = time.monotonic() - journal.started
+    machine = {"python": platform.python_version(), "system": platform.platform()}
+    return Result(
+        plan, outcome.stopped, dict(journal.seconds), tuple(journal.trace), machine, tuple(journal.messages)
+    )
+
+
+def _arguments(gap: float, time_limit: float | None, threads: int | None) -> None:
+    if not 0 <= gap < 1:
+        raise UsageError(f"gap must be at least 0 and below 1, not {gap}")
+    if time_limit is not None and not time_limit > 0:
+        raise UsageError(f"time_limit must be a number of seconds above 0, not {time_limit}")
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+
+
+def _pick(solver: str, problem: Problem) -> registry.Variant:
+    """The variant of a name; "auto" is the best there is for the problem."""
+    variant = registry.get("highs" if solver == "auto" else solver)
+    if reasons := registry.can(variant, problem):
+        raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
+    return variant
+
+
+@contextmanager
+def _signals(journal: _Journal) -> Iterator[None]:
+    """In the main thread, the first SIGINT or SIGTERM asks the run to end, a second SIGINT breaks it off."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if journal.cancelled and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        journal.cancelled = True
+
+    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- one term after the other --------------------------------------------------------------------------
+
+
+@dataclass
+class _Outcome:
+    """What the terms so far have come to."""
+
+    stopped: Stopped
+    decisions: Decisions | None = None
+    terms: list[TermResult] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+    status: Literal["optimal", "feasible", "infeasible", "no_plan"] = "no_plan"
+    conflict: Conflict | None = None
+
+
+def _lexicographic(
+    problem: Problem,
+    search: Solve,
+    gap: float,
+    seed: int,
+    threads: int | None,
+    given: Decisions | None,
+    options: Mapping[str, Any],
+    journal: _Journal,
+) -> _Outcome:
+    outcome = _Outcome("proved")
+    held: tuple[Held, ...] = ()
+    best = given
+    for position, term in enumerate(problem.stages):
+        stage = Stage(position, term, held)
+        waiting = len(problem.stages) - position
+        run = Run(
+            gap=gap,
+            deadline=_share(journal.deadline, waiting),
+            seed=seed,
+            threads=threads,
+            start=best,
+            options=options,
+            cancelled=lambda: journal.cancelled,
+        )
+        found = _Term(problem, stage, run, journal).solve(search)
+        if found.infeasible:
+            return _Outcome(
+                "proved", status="infeasible", conflict=found.conflict, certificates=found.certificates
+            )
+        if found.decisions is None:
+            return _Outcome(found.stopped, status="no_plan")
+        best = outcome.decisions = found.decisions
+        outcome.certificates += found.certificates
+        outcome.terms.append(found.result())
+        if outcome.stopped == "proved" or found.stopped in ("time", "cancelled", "failed"):
+            outcome.stopped = found.stopped
+        value = problem.value(term, best)
+        tolerance = Fraction(term.tolerance)
+        level = value + tolerance if term.term in LOWER_IS_BETTER else value - tolerance
+        held = (*held, Held(position, term, level))
+    # Later terms may have moved earlier ones within their tolerance: report what the plan has.
+    assert outcome.decisions is not None
+    outcome.terms = [
+        _restate(problem, t, term, outcome.decisions)
+        for t, term in zip(outcome.terms, problem.stages, strict=True)
+    ]
+    outcome.status = "optimal" if all(t.status == "optimal" for t in outcome.terms) else "feasible"
+    return outcome
+
+
+def _share(deadline: float | None, waiting: int) -> float | None:
+    """The term's part of the time left: half of it while other terms wait."""
+    if deadline is None:
+        return None
+    now = time.monotonic()
+    return now + max(0.0, deadline - now) * (1.0 if waiting == 1 else 0.5)
+
+
+class _Term:
+    """The optimisation of one term."""
+
+    def __init__(self, problem: Problem, stage: Stage, run: Run, journal: _Journal) -> None:
+        self.problem, self.stage, self.journal = problem, stage, journal
+        self.term = stage.term
+        self.run = replace(run, report=self._report)
+        self.decisions: Decisions | None = None
+        self.score: Fraction | None = None
+        self.search_bound: Fraction | None = None  # of the score
+        self.certified: Fraction | None = None  # of the score, exact
+        self.certificates: list[Certificate] = []
+        self.stopped: Stopped = "proved"
+        self.infeasible = False
+        self.conflict: Conflict | None = None
+        self.phase = "relax"
+        if run.start is not None:
+            self._offer(run.start)
+
+    # --- what was found so far
+    def _offer(self, decisions: Decisions | None) -> bool:
+        if decisions is None:
+            return False
+        if not floors_met(self.problem, decisions.reached) or not level_met(
+            self.problem, self.stage, decisions
+        ):
+            return False
+        score = self.problem.score(self.term, decisions)
+        if self.score is not None and score <= self.score:
+            return False
+        self.decisions, self.score = decisions, score
+        self.journal.people = int((self.problem.people * decisions.reached).sum())
+        self.journal.tell(self.phase, self.term.term, *self._figures(), improved=True)
+        return True
+
+    def _report(self, choice: Choice | None, bound: float | None) -> None:
+        if bound is not None:
+            self._bound(bound)
+        improved = False
+        if choice is not None:
+            improved = self._offer(settle(self.problem, choice, self.stage))
+        if not improved:
+            self.journal.tell(self.phase, self.term.term, *self._figures())
+
+    def _bound(self, score: float) -> None:
+        """Take a float bound in, pushed outward by more than its rounding."""
+        bound = Fraction(score) + Fraction(1, 10**9) * max(1, abs(Fraction(score)))
+        self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
+
+    def _figures(self) -> tuple[float | None, float | None]:
+        sign = -1 if self.term.term in LOWER_IS_BETTER else 1
+        bounds = [b for b in (self.search_bound, self.certified) if b is not None]
+        value = None if self.score is None else float(sign * self.score)
+        return value, float(sign * min(bounds)) if bounds else None
+
+    def _closed(self, bound: Fraction | None) -> bool:
+        if bound is None or self.decisions is None:
+            return False
+        value = self.problem.value(self.term, self.decisions)
+        return leaves_no_better(self.problem.instance, self.term.term, value, self._reported(bound))
+
+    def _reported(self, score_bound: Fraction) -> Fraction:
+        """A bound on the score as a plan reports it."""
+        sign = -1 if self.term.term in LOWER_IS_BETTER else 1
+        return rounded_bound(self.problem.instance, self.term.term, sign * score_bound)
+
+    # --- the steps
+    def solve(self, search: Solve) -> _Term:
+        if self._refuse():
+            return self
+        relaxation = relax(self.problem, self.stage, self._until(0.5))
+        if relaxation is not None:
+            self._certify(certificate(self.problem, self.stage, relaxation.prices))
+        large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
+        if large and not self._closed(self.certified):
+            self.phase = "start"
+            self._offer(construct(self.problem, self.stage, relaxation, self._until(0.7)))
+        if self._closed(self.certified) or self._within_gap():
+            self.stopped = "proved" if self._closed(self.certified) else "gap"
+            return self
+        self.phase = "search"
+        answer = self._search(search, self.run)
+        if not answer.infeasible and self.decisions is None and answer.stopped == "proved":
+            answer = self._search(search, replace(self.run, reserve=True))
+        elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
+            self._search_again(search, answer)
+        if answer.infeasible and self.decisions is None:
+            self.conflict = explain(self.problem, self.stage, self.run)
+            self.infeasible = True
+            self._prove_infeasible()
+        elif self.decisions is None and answer.stopped != "cancelled":
+            self._offer(construct(self.problem, self.stage, relaxation, replace(self.run, deadline=None)))
+        self.stopped = answer.stopped
+        if self.stopped == "proved" and not self._closed(self._best_bound()):
+            self.stopped = "gap"
+        return self
+
+    def _search(self, search: Solve, run: Run) -> Answer:
+        """Let the variant search; a failure of its own keeps what was found."""
+        if run.seconds_left <= 0 or run.cancelled():
+            return Answer(None, None, "cancelled" if run.cancelled() else "time")
+        try:
+            answer = search(self.problem, self.stage, replace(run, start=self.decisions))
+        except (SolverError, MemoryError) as error:
+            answer = Answer(None, None, "failed", message=str(error))
+        if answer.message:
+            self.journal.messages.append(answer.message)
+        if answer.bound is not None and not run.reserve:
+            self._bound(answer.bound)
+        if answer.choice is not None:
+            self._offer(settle(self.problem, answer.choice, self.stage))
+        return answer
+
+    def _search_again(self, search: Solve, answer: Answer) -> None:
+        """The float answer was better than what whole fen can pay: search where rounding always works."""
+        if answer.choice is None or self.score is None or not self.problem.reserve.any():
+            return
+        if answer.bound is not None and Fraction(answer.bound) - self.score > Fraction(1, 1000):
+            self._search(search, replace(self.run, reserve=True))
+
+    def _until(self, share: float) -> Run:
+        if self.run.deadline is None:
+            return self.run
+        return replace(self.run, deadline=time.monotonic() + share * self.run.seconds_left)
+
+    def _within_gap(self) -> bool:
+        value, bound = self._figures()
+        if value is None or bound is None:
+            return False
+        small = self.problem.n_options + self.problem.n_classes < 5_000
+        return not small and abs(bound - value) <= self.run.gap * max(1.0, abs(value))
+
+    def _best_bound(self) -> Fraction | None:
+        bounds = [b for b in (self.search_bound, self.certified) if b is not None]
+        return min(bounds, default=None)
+
+    def _certify(self, prices: Certificate) -> None:
+        bound = audit_bound(self.problem.instance, prices, self._held_levels())
+        if bound is not None and (self.certified is None or bound < self.certified):
+            self.certified = bound
+            self.certificates = [prices]
+
+    def _held_levels(self) -> tuple[Fraction, ...]:
+        return tuple(h.level for h in self.stage.held)
+
+    def _refuse(self) -> bool:
+        """Floors that ask for more people than there are need no solver."""
+        heads = self.problem.people * self.problem.count
+        short = [
+            (f, int(heads[f.classes].sum()))
+            for f in self.problem.floors
+            if int(heads[f.classes].sum()) < f.people
+        ]
+        if not short:
+            return False
+        entries = []
+        for floor, there in short:
+            asked = self.problem.instance.policy.require[floor.position]
+            entry: dict[str, Any] = {"kind": "require", "position": floor.position}
+            if asked.region is not None:
+                entry["region"] = asked.region
+            if asked.priority is not None:
+                entry["priority"] = asked.priority
+            entries.append(
+                entry | {"people": floor.people, "shortfall": floor.people - there, "there_are": there}
+            )
+        self.infeasible = True
+        self.conflict = Conflict(tuple(entries), 1.0, None)
+        return True
+
+    def _prove_infeasible(self) -> None:
+        conflict = self.conflict
+        assert conflict is not None
+        if conflict.prices is None:
+            return
+        proof = certificate(self.problem, self.stage, conflict.prices)
+        self.certificates = [replace(proof, term="feasibility")]
+
+    def result(self) -> TermResult:
+        """What the plan says of this term."""
+        assert self.decisions is not None
+        return _term_result(self.problem, self.term, self.decisions, self._best_bound(), self.certified)
+
+
+def _term_result(
+    problem: Problem,
+    term: Term,
+    decisions: Decisions,
+    best: Fraction | None,
+    certified: Fraction | None,
+) -> TermResult:
+    sign = -1 if term.term in LOWER_IS_BETTER else 1
+
+    def reported(bound: Fraction | None) -> Fraction | None:
+        return None if bound is None else rounded_bound(problem.instance, term.term, sign * bound)
+
+    value = problem.value(term, decisions)
+    bound, by_prices = reported(best), reported(certified)
+    optimal = bound is not None and leaves_no_better(problem.instance, term.term, value, bound)
+    alone = by_prices is not None and leaves_no_better(problem.instance, term.term, value, by_prices)
+    proof: Literal["certificate", "search"] | None = None
+    if bound is not None:
+        proof = "certificate" if alone or bound == by_prices else "search"
+    if alone:
+        bound = by_prices
+    gap = None if bound is None else float(abs(bound - value) / max(1, abs(value)))
+    return TermResult(term.term, value, bound, by_prices, gap, proof, "optimal" if optimal else "feasible")
+
+
+def _restate(problem: Problem, known: TermResult, term: Term, decisions: Decisions) -> TermResult:
+    value = problem.value(term, decisions)
+    if value == known.value:
+        return known
+    gap = None if known.bound is None else float(abs(known.bound - value) / max(1, abs(value)))
+    return replace(known, value=value, gap=gap, status="feasible")
+
+
+# --- plans ---------------------------------------------------------------------------------------------
+
+
+def _plan(problem: Problem, outcome: _Outcome, record: Mapping[str, Any]) -> Plan:
+    instance = problem.instance
+    decisions = outcome.decisions if outcome.decisions is not None else problem.nothing()
+    return Plan(
+        instance_name=instance.name,
+        instance_sha256=instance.sha256,
+        status=outcome.status,
+        objective=tuple(outcome.terms),
+        certificates=tuple(outcome.certificates),
+        conflict=outcome.conflict.entries if outcome.conflict is not None else (),
+        solver=record,
+        **problem.lift(decisions),
+    )
+
+
+def _from_plan(problem: Problem, start: Plan | Result) -> Decisions | None:
+    """Read an earlier plan as decisions: its options and reached demands, paid anew in this instance."""
+    plan = start.plan if isinstance(start, Result) else start
+    instance = problem.instance
+    roof_at = {r: i for i, r in enumerate(instance.roofs["id"].to_numpy()[problem.roof_row].tolist())}
+    roof_of = instance.options["roof"].to_list()
+    option_id = instance.options["id"].to_list()
+    option_at = {(roof_of[row], option_id[row]): k for k, row in enumerate(problem.option_row.tolist())}
+    option = np.full(problem.n_roofs, -1, np.int64)
+    for roof, name in plan.built.select("roof", "option").iter_rows():
+        if roof in roof_at and (roof, name) in option_at:
+            option[roof_at[roof]] = option_at[roof, name]
+    counts = dict(plan.households.iter_rows())
+    collectives = set(plan.collectives["village"])
+    household_ids = instance.households["id"].to_list()
+    village_ids = instance.villages["id"].to_list()
+    reached = np.zeros(problem.n_classes, np.int64)
+    of_class = np.repeat(np.arange(problem.n_classes), np.diff(problem.member_ptr))
+    for c, row in zip(of_class.tolist(), problem.member_row.tolist(), strict=True):
+        if problem.collective[c]:
+            reached[c] += village_ids[row] in collectives
+        else:
+            reached[c] += counts.get(household_ids[row], 0)
+    links = None
+    if problem.needs_pairs:
+        roof, village = problem.pairs
+        paid = {(roof_at.get(r, -1), v) for r, v in plan.payments.select("roof", "village").iter_rows()}
+        links = np.array(
+            [(i, village_ids[j]) in paid for i, j in zip(roof.tolist(), village.tolist(), strict=True)], bool
+        )
+    reached = np.minimum(reached, problem.count)
+    return settle(problem, Choice(option, reached, None, links), Stage(0, problem.stages[0]))
