@@ -37,7 +37,7 @@ class Column:
     ----------
     name : in files
     kind : ``id`` and ``reference`` are text with a form; ``literal`` is text that may also be written as a
-        number or boolean and keeps its literal; ``number`` is an exact decimal; ``float`` a double (coordinates)
+        number or boolean and keeps its literal; ``number`` is an exact decimal, ``float`` a double
     field : in memory, ``name`` unless given
     what : the noun of a number, e.g. ``"an amount"``
     places : decimal places of a number; in memory it is an integer of that many places
@@ -400,7 +400,7 @@ def _integer_or_reason(text: str, places: int) -> int | str:
     if shift < 0 and any(mantissa[shift:]):
         return TOO_FINE
     kept = mantissa[:shift] if shift < 0 else mantissa
-    value = int("".join(map(str, kept)) or "0") * 10 ** max(shift, 0)
+    value: int = int("".join(map(str, kept)) or "0") * 10 ** max(shift, 0)
     if value > LARGEST:
         return TOO_LARGE
     return -value if number < 0 else value
@@ -428,17 +428,15 @@ def decimal_texts(values: pl.Series, places: int) -> pl.Series:
     """`decimal_text` of a whole column of integers."""
     rest = values.abs() % 10**places
     if not rest.sum():
-        return (values // 10**places).cast(pl.String)
+        whole: pl.Series = values // 10**places
+        return whole.cast(pl.String)
     if places <= 3:
         endings = pl.Series([decimal_text(k, places)[1:] for k in range(10**places)])
         ending = endings.gather(rest)
     else:
         v = pl.col("v")
-        ending = rest.to_frame("v").select(
-            pl.when(v == 0)
-            .then(pl.lit(""))
-            .otherwise("." + v.cast(pl.String).str.zfill(places).str.strip_chars_end("0"))
-        )["literal"]
+        shown = "." + v.cast(pl.String).str.zfill(places).str.strip_chars_end("0")
+        ending = rest.to_frame("v").select(pl.when(v == 0).then(pl.lit("")).otherwise(shown)).to_series()
     parts = pl.DataFrame({"sign": values < 0, "whole": (values.abs() // 10**places), "ending": ending})
     text = pl.concat_str(pl.col("whole"), pl.col("ending"))
     if parts["sign"].any():

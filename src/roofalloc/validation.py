@@ -1,19 +1,20 @@
 """From raw tables to an instance: every fault at once, each with its place.
 
-`Report` collects faults. `parse_table` checks cells by the specifications in `roofalloc.columns`; the functions
-named ``_check_...`` hold the rules between cells, rows and tables. A form of file only has to
-say where a row stands (`Origin`) and hand over its columns as found (`RawTable`).
+`Report` collects faults. `parse_table` checks cells by the specifications in `roofalloc.columns`; the methods
+``_check_...`` of `Draft` hold the rules between cells, rows and tables. A form of file only has to say where a
+row stands (`Origin`) and hand over its columns as found (`RawTable`).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 from . import columns as c
@@ -32,7 +33,7 @@ ORDER = ("", *c.TABLES, "policy", "policy.objective", "policy.require", "policy.
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a table's rows stand in its file. ``row`` maps a position to what a reader counts, None: no rows."""
+    """Where a table's rows stand in its file; ``row`` maps a position to what a reader counts."""
 
     path: str
     table: str
@@ -157,7 +158,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 
 
 class _Hints:
-    """`did_you_mean` for the values of a column, each distinct value looked up once and only so many of them."""
+    """`did_you_mean` for the values of a column: each distinct one looked up once, and only so many."""
 
     MOST = 50
 
@@ -175,12 +176,15 @@ class _Hints:
 # Cells ------------------------------------------------------------------------------------------------------
 
 
-def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra: bool = True) -> pl.DataFrame:
+def parse_table(
+    raw: RawTable, specs: Sequence[c.Column], report: Report, extra: bool = True, beside: Sequence[str] = ()
+) -> pl.DataFrame:
     """Check the cells of a table and bring them to the types of memory; absent and faulty cells are null.
 
-    ``x_...`` columns follow as literals where `extra`; other unknown columns are faults.
+    ``x_...`` columns follow as literals where `extra`; other unknown columns are faults. `beside` are names
+    that are allowed too, but read elsewhere.
     """
-    known = {spec.name for spec in specs}
+    known = [*(spec.name for spec in specs), *beside]
     kept: list[pl.Series] = []
     for spec in specs:
         found = raw.columns.get(spec.name)
@@ -196,7 +200,7 @@ def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra:
         if extra and name.startswith("x_"):
             kept.append(_parse_column(raw, raw.columns[name], c.Column(name, "literal"), report).alias(name))
         else:
-            allowed = f"one of {', '.join(spec.name for spec in specs)}" + (" or x_..." if extra else "")
+            allowed = f"one of {', '.join(known)}" + (" or x_..." if extra else "")
             report.add(raw.origin, name, expected=allowed, hint=did_you_mean(name, known) or "unknown name")
     return pl.DataFrame(kept)
 
@@ -231,7 +235,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
     if spec.kind == "number":
         exact, reasons = c.exact_integers(values, spec.places)
         for reason, mask in reasons.items():
-            fault(mask, reason)
+            fault(mask, "not a whole number" if reason == c.TOO_FINE and not spec.places else reason)
         large = exact.abs() > c.LARGEST
         fault(large, c.TOO_LARGE)
         return _within(_without(exact, large), spec, fault)
@@ -295,12 +299,15 @@ def raw_document(
     tables : whether tables may stand in the document
     """
     reader = DocumentReader(path, report, text)
+    reader.twice(Origin(path, "", _no_row), [document])
     raw: dict[str, RawTable] = {}
     inside = [name for name in c.TABLES if tables and name != "options"]
     for name in inside:
         if document.get(name) is not None:
             raw |= reader.table(name, document[name])
-    policy = dict(reader.mapping("policy", document.get("policy")))
+    policy = reader.mapping("policy", document.get("policy"))
+    reader.twice(Origin(path, "policy", _no_row), [policy])
+    policy = dict(policy)
     terms = policy.pop("objective", None)
     if isinstance(terms, (list, tuple)):
         terms = [{"term": term} if isinstance(term, str) else term for term in terms]
@@ -320,6 +327,10 @@ def raw_document(
     rest = {key: value for key, value in document.items() if key not in (*inside, "policy", "assumptions")}
     raw[""] = reader.single("", rest)
     return raw
+
+
+def _no_row(position: int) -> None:
+    """Row of what is not a row of a table."""
 
 
 class TwiceDict(dict[str, Any]):
@@ -349,8 +360,8 @@ class DocumentReader:
 
     def single(self, table: str, row: Mapping[str, Any]) -> RawTable:
         """An object as a table of one row."""
-        origin = Origin(self.path, table, lambda position: None)
-        self._twice(origin, [row])
+        origin = Origin(self.path, table, _no_row)
+        self.twice(origin, [row])
         return RawTable(origin, 1, {str(k): c.raw_from_values([v], self.text) for k, v in row.items()})
 
     def table(self, name: str, rows: Any) -> dict[str, RawTable]:
@@ -379,10 +390,11 @@ class DocumentReader:
                 self.report.add(origin, row=k, value=_brief(row), expected="an object of keys and values")
         rows = [rows[k] for k in good]
         origin = Origin(origin.path, origin.table, lambda position: good[position])
-        self._twice(origin, rows)
+        self.twice(origin, rows)
         return origin, rows
 
-    def _twice(self, origin: Origin, rows: Sequence[Mapping[str, Any]]) -> None:
+    def twice(self, origin: Origin, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Report keys that stand more than once in an object."""
         for k, row in enumerate(rows):
             if isinstance(row, TwiceDict):
                 for key in row.twice:
@@ -417,7 +429,7 @@ class DocumentReader:
                 roofs.append(k)
                 places.append(place)
         where = NestedOptions(origin.path, "options", origin.row, roofs, places)
-        self._twice(where, rows)
+        self.twice(where, rows)
         for k, row in enumerate(rows):
             if "roof" in row:
                 self.report.add(where, "roof", row=k, expected="no roof: the option stands in its roof")
@@ -555,7 +567,7 @@ def validated(
 
 @dataclass
 class Draft:
-    """An instance in the making. Faults are collected, so every step must bear nulls where a cell was faulty."""
+    """An instance in the making; as faults are collected, a cell is also null where it was faulty."""
 
     path: str
     report: Report
@@ -585,8 +597,12 @@ class Draft:
         for name, specs in (("objective", c.OBJECTIVE), ("require", c.REQUIRE), ("limits", c.LIMITS)):
             table = self.raw.get(f"policy.{name}") or RawTable(Origin(self.path, f"policy.{name}"), 0)
             self.lists[name] = parse_table(table, specs, self.report, extra=False)
-        self.head = parse_table(self.raw[""], c.HEAD, self.report, extra=False).row(0, named=True)
-        self.policy = parse_table(self.raw["policy"], c.POLICY, self.report, extra=False).row(0, named=True)
+        self.head = parse_table(
+            self.raw[""], c.HEAD, self.report, extra=False, beside=("policy", "assumptions", *c.TABLES)
+        ).row(0, named=True)
+        self.policy = parse_table(
+            self.raw["policy"], c.POLICY, self.report, extra=False, beside=("objective", "require", "limits")
+        ).row(0, named=True)
         values = parse_table(self.raw["assumptions"], c.ASSUMPTIONS, self.report, extra=False).row(0)
         self.assumptions = {
             spec.name: _decimal(value, spec.places)
@@ -742,10 +758,8 @@ class Draft:
     def _check_references(self, table: str, specs: Sequence[c.Column], frame: pl.DataFrame) -> None:
         """What is referred to exists."""
         for spec in specs:
-            if (
-                spec.kind != "reference"
-                or (table, spec.name) == ("roofs", "serves")
-                and not self.given(table, "serves").any()
+            if spec.kind != "reference" or (
+                (table, spec.name) == ("roofs", "serves") and not self.given(table, "serves").any()
             ):
                 continue
             values, ids = frame[spec.key], self.frames[spec.refers]["id"].drop_nulls()
@@ -921,7 +935,49 @@ class Draft:
             links=frames["links"] if "links" in self.raw else None,
             policy=policy,
             assumptions=self.assumptions,
+            warnings=tuple(self.warnings(frames)),
         )
+
+    def warnings(self, frames: Mapping[str, pl.DataFrame]) -> Iterator[str]:
+        """What is odd but allowed."""
+        for column in ("rate", "interest"):
+            high = frames["sources"].filter(pl.col(column) > 10**9 // 2)
+            for source, value in high.select("id", column).rows():
+                text = c.decimal_text(value * 100, 9)
+                yield f'sources: {column} of "{source}" is {text} % a year (0.05 is 5 %)'
+        if "links" in self.raw and frames["links"].height:
+            yield from self._link_warnings(frames)
+
+    def _link_warnings(self, frames: Mapping[str, pl.DataFrame]) -> Iterator[str]:
+        """Given links that ``serves`` or ``max_distance_km`` would not allow."""
+        from . import links  # loads scipy, and few instances give their links
+
+        roofs = frames["roofs"].filter(pl.col("status") != "excluded").select("id", "serves", "lon", "lat")
+        villages = frames["villages"].select("id", "region", "lon", "lat")
+        pairs = (
+            frames["links"]
+            .join(roofs, left_on="roof", right_on="id", maintain_order="left")
+            .join(villages, left_on="village", right_on="id", suffix="_village", maintain_order="left")
+        )
+        forest = links.Forest.of(frames["regions"])
+        outside = ~forest.holds(forest.index(pairs["serves"]), forest.index(pairs["region"]))
+        yield from _linked(
+            pairs, pl.Series(outside), "reach a village outside the region that their roof serves"
+        )
+        metres = self.policy["max_distance_km"]
+        if metres is not None:
+            ends = pairs.select("lon", "lat", "lon_village", "lat_village").fill_null(float("nan"))
+            known = ~np.isnan(ends.to_numpy()).any(axis=1)
+            far = np.zeros(pairs.height, dtype=bool)
+            far[known] = links.distance_m(*ends.filter(pl.Series(known)).to_numpy().T) > metres
+            limit = c.decimal_text(metres, 3)
+            yield from _linked(pairs, pl.Series(far), f"are longer than max_distance_km = {limit}")
+
+
+def _linked(pairs: pl.DataFrame, odd: pl.Series, what: str) -> Iterator[str]:
+    if odd.any():
+        roof, village = pairs.filter(odd).select("roof", "village").row(0)
+        yield f'links: {odd.sum():,} of {pairs.height:,} {what}, and are kept (first: "{roof}" - "{village}")'
 
 
 def _decimal(value: int, places: int) -> Decimal:

@@ -15,8 +15,8 @@ from typing import Literal
 from ..canonical import chunks
 from ..errors import InstanceError, UsageError
 from ..instance import Instance
-from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
 from ..plan import Plan, Result
+from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
 from . import documents, folders, output, plans
 from .ledger import ledger
 
@@ -86,8 +86,8 @@ def write(
 
     Parameters
     ----------
-    path : ``NAME.json``, ``NAME.json.gz``, or a folder: an instance folder of that name is replaced, any other
-        is refused
+    path : ``NAME.json``, ``NAME.json.gz``, or a folder: an instance folder of that name is replaced, any
+        other is refused
     tables : of a folder; by default Parquet where its name ends in ``.parquet``, else CSV
 
     Raises
@@ -142,8 +142,8 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
     Raises
     ------
     InstanceError
-        with every fault at once, if the file does not keep the contract. Whether the plan keeps its instance's
-        constraints is what `roofalloc.check` says.
+        with every fault at once, if the file does not keep the contract. Whether the plan keeps the
+        constraints of its instance is what `roofalloc.check` says.
     """
     report = Report()
     path = Path(path)

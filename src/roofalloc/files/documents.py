@@ -13,7 +13,6 @@ from typing import Any
 from ..columns import Number
 from ..validation import Origin, Report, TwiceDict
 
-
 __all__ = ["BadGzipFile", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
 
 

@@ -55,7 +55,7 @@ MISSING_FILE = "there is none"
 
 
 def write_instance_folder(instance: Instance, folder: Path, form: Literal["csv", "parquet"]) -> None:
-    """Write the folder form: tables in the order of the contract, absent columns and empty tables left out."""
+    """Write the folder form: columns in the order of the contract, absent ones and empty tables left out."""
 
     def fill(into: Path) -> None:
         (into / TOML).write_bytes(documents.toml_bytes(_toml(instance)))

@@ -15,15 +15,15 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
 
     In each village the payments, largest first, and the needs of those reached, largest first, are laid
     along the same line; where a payment and a need overlap, that station pays that household. So a village
-    with m payments and n reached has at most m + n rows, each household gets its need in full and each station
-    pays what the plan says. What is paid beyond the needs stands without a household.
+    with m payments and n reached has at most m + n rows, each household gets its need in full and each
+    station pays what the plan says. What is paid beyond the needs stands without a household.
 
     Returns
     -------
     DataFrame
-        ``roof``, ``village``, ``kind`` (``household``, ``collective`` or ``rest``), ``household`` (null unless
-        a household; a row of count n stands for n of them), ``amount`` [fen a year]; sorted by
-        village, then along the line. Amounts of a roof and village add up to the plan's payment.
+        ``roof``, ``village``, ``kind`` (``household``, ``collective`` or ``rest``), ``household`` (null
+        unless it is one; a row of count n stands for n of them), ``amount`` [fen a year]; sorted by village,
+        then along the line. Amounts of a roof and village add up to the plan's payment.
 
     Raises
     ------

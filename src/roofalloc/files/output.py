@@ -15,7 +15,7 @@ from ..errors import OutputError
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what stands there afterwards is removed. OSError becomes OutputError."""
+    """A temporary name beside `path`; what stands there afterwards is removed; OSError becomes OutputError."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
@@ -90,5 +90,5 @@ def _refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:
     foreign = [name for name in names if not ours(name)]
     if foreign:
         raise OutputError(
-            f"{path} could not be written: the folder also holds {foreign[0]}, which would be lost; move it away"
+            f"{path} could not be written: it also holds {foreign[0]}, which would be lost; move that away"
         )

@@ -1,4 +1,4 @@
-"""Plans as files: ``plan.json``, the same as CSV tables, and ``run.json`` with what differs from run to run."""
+"""Plans as files: ``plan.json``, the same as CSV tables, ``run.json`` with what differs from run to run."""
 
 from __future__ import annotations
 

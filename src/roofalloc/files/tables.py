@@ -136,7 +136,7 @@ def write_csv(path: Path, columns: Mapping[str, Cells]) -> None:
 
 
 def write_parquet(path: Path, columns: Mapping[str, Cells]) -> None:
-    """Write a table. Exact numbers are Int64 where all are whole, else Decimal with the places of the contract."""
+    """Write a table; exact numbers as Int64 where all are whole, else as Decimal of the contract's places."""
     pl.DataFrame(list(_native(columns))).write_parquet(path, compression="zstd", row_group_size=1_000_000)
 
 
