@@ -572,7 +572,7 @@ class _Progress:
         self.live: Any = None
         self.begun = time.monotonic()
         self.latest: Any = None
-        self.said = -_LINE_EVERY
+        self.said = 0.0
 
     def __enter__(self) -> _Progress:
         if not self.quiet and self.console.is_terminal and not self.console.is_dumb_terminal:

@@ -12,7 +12,7 @@ from ..instance import Instance
 from ..plan import Plan, TermResult
 from .overview import floor_people, floor_place
 from .tally import ancestry, by_region, counties, demands, names, reached, within
-from .words import FEN, SHOWN, kilowatts, money, number, percent, plural, table
+from .words import FEN, SHOWN, WATTS, kilowatts, money, number, percent, plural, table
 
 _STATUS = {
     "optimal": "optimal: no plan is better",
@@ -186,6 +186,9 @@ def conflict_words(entry: Mapping[str, Any], instance: Instance) -> str:
     def cash(key: str) -> str:
         return money(round(entry[key] * FEN), instance.currency)
 
+    def power(key: str) -> str:
+        return kilowatts(round(entry[key] * WATTS))
+
     match entry.get("kind"):
         case "require":
             whom = place if "priority" not in entry else f"{place}, priority {entry['priority']}"
@@ -198,10 +201,8 @@ def conflict_words(entry: Mapping[str, Any], instance: Instance) -> str:
         case "limit" if "capital" in entry:
             return f"the limit on new capital, {place}: all {cash('capital')} of it used"
         case "limit":
-            return f"the limit on new power, {place}: all {entry['kw']:,} kW of it used"
+            return f"the limit on new power, {place}: all {power('kw')} of it used"
         case "connection_point":
-            return (
-                f"the connection point {entry['connection_point']}: all {entry['limit_kw']:,} kW of it used"
-            )
+            return f"the connection point {entry['connection_point']}: all {power('limit_kw')} of it used"
         case _:
             return ", ".join(f"{key} {value}" for key, value in entry.items())
