@@ -1,0 +1,501 @@
+"""Generated instances: sizes, sameness, what binds, and the figures that Liaocheng is calibrated to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from scipy.optimize import linprog
+
+import roofalloc as ra
+from roofalloc.errors import UsageError
+from roofalloc.financing import ASSUMPTIONS, annuity_rate, debt_service, derived_income, yield_kwh
+from roofalloc.generators.draws import Draws, apportion
+from roofalloc.generators.liaocheng import NAMED, UNITS, ZONES
+from roofalloc.instance import SCHEMA
+from roofalloc.links import Forest, derive_links, distance_m
+
+INSTANCES = Path(__file__).parent.parent / "instances"
+SIZES = {
+    "hamlet": (14, 9, 90),
+    "town": (60, 40, 900),
+    "city": (3_000, 900, 18_000),
+    "province": (30_000, 9_000, 400_000),
+    "nation": (100_000, 92_000, 4_150_000),
+    "liaocheng": (3_024, 900, 18_000),
+}
+QUICK = ("town", "city", "liaocheng")
+ALL = (*QUICK, "province", pytest.param("nation", marks=pytest.mark.slow))
+
+
+def largest(instance: ra.Instance) -> pl.DataFrame:
+    """The roofs with watts, capital and income of their largest (dearest) station."""
+    most = instance.options.group_by("roof").agg(pl.max("watts", "capital", "income"))
+    return instance.roofs.join(most, left_on="id", right_on="roof", maintain_order="left")
+
+
+def new_capital(instance: ra.Instance) -> int:
+    """What all that is not built yet would cost [fen]."""
+    new = largest(instance).filter(pl.col("status").is_in(["candidate", "committed"]))
+    return int(new["capital"].sum())
+
+
+# --- the same for everybody -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed", "sha256"),
+    [
+        ("hamlet", 0, "77d326aa87c61d3928413f05ed4346300828cccda448af5d3901fa4eefb403b0"),
+        ("town", 0, "8c08f804a6312c432905e80ee0efc2390e9de10d8fb5e8d246c367cbb1579f0f"),
+        ("town", 1, "22f5d7fde27ac5f8df141e9b118976fc593e7c1f039aa5987ebdbbba93a24bc9"),
+        ("city", 1, "65027ceacf4029306e0512dd335dd3999272e4c395ab76de4e953db54acd305a"),
+        ("liaocheng", 0, "e454beaae507789199a109b175df03e6ee7eae7113841fdf9ec3f6c5a4f8e07a"),
+    ],
+)
+def test_an_instance_is_the_same_bytes_everywhere(kind: str, seed: int, sha256: str) -> None:
+    assert ra.generate(kind, seed).sha256 == sha256
+
+
+def test_draws_are_those_of_the_bit_generator() -> None:
+    """Pinned, since a new stream would change every instance."""
+    draws = Draws(7, 1)
+    assert draws.integers(1, 6, 8).tolist() == [5, 1, 2, 1, 3, 4, 6, 2]
+    assert sorted(draws.order(50).tolist()) == list(range(50))
+    many = draws.integers(3, 5, 3_000)
+    assert Counter(many.tolist()).keys() == {3, 4, 5}
+    assert np.bincount(draws.among(np.array([1, 0, 3]), 4_000)).tolist() == pytest.approx(
+        [1000, 0, 3000], rel=0.1
+    )
+    assert draws.chance(250, 4_000).mean() == pytest.approx(0.25, abs=0.03)
+
+
+def test_apportioned_parts_add_up_and_lie_next_to_their_share() -> None:
+    weights = np.array([5, 0, 3, 3, 900])
+    parts = apportion(1_000, weights)
+    assert parts.sum() == 1_000
+    assert all(abs(Fraction(1_000 * int(w), 911) - int(p)) < 1 for w, p in zip(weights, parts, strict=True))
+
+
+def test_seeds_and_kinds_make_different_instances() -> None:
+    names = [ra.generate(kind, seed).sha256 for kind in ("hamlet", "town") for seed in range(3)]
+    assert len(set(names)) == 6
+
+
+def test_unknown_kinds_and_negative_seeds_are_refused() -> None:
+    with pytest.raises(UsageError, match="unknown kind 'village', expected one of hamlet, town, city, prov"):
+        ra.generate("village")
+    with pytest.raises(UsageError, match="seed is -1, expected at least 0"):
+        ra.generate("town", -1)
+
+
+# --- sizes, tables, links -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["hamlet", *ALL])
+def test_tables_have_the_promised_sizes_and_columns(kind: str) -> None:
+    instance = ra.generate(kind)
+    assert (instance.roofs.height, instance.villages.height, instance.households.height) == SIZES[kind]
+    for name, columns in SCHEMA.items():
+        table = getattr(instance, name)
+        if table is not None:
+            assert {c: table.schema[c] for c in columns} == dict(columns), name
+            assert all(c.startswith("x_") for c in table.columns if c not in columns), name
+
+
+@pytest.mark.parametrize("kind", ["hamlet", *QUICK])
+def test_an_instance_keeps_the_contract(kind: str) -> None:
+    """`replace` checks every cell and reference, and sorts: nothing may change."""
+    instance = ra.generate(kind, 2)
+    checked = instance.replace(name=instance.name)
+    assert checked.sha256 == instance.sha256
+    assert checked.warnings == ()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_roof_has_25_to_30_links(kind: str) -> None:
+    instance = ra.generate(kind)
+    links = derive_links(instance)
+    assert links is not None
+    roofs = int((instance.roofs["status"] != "excluded").sum())
+    assert 25 <= len(links[0]) / roofs <= 30
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_of_thing_occurs(kind: str) -> None:
+    instance = ra.generate(kind)
+    assert set(instance.roofs["status"]) == {"candidate", "committed", "operating", "excluded"}
+    assert set(instance.villages["priority"]) == {1, 2, 3}
+    assert 0 < instance.villages["collective_need"].null_count() < instance.villages.height
+    assert 0 < instance.households["cause"].null_count() < instance.households.height
+    fixed = instance.roofs.filter(pl.col("status").is_in(["operating", "committed"]))["id"]
+    options = instance.options.group_by("roof").len()
+    assert options.filter(pl.col("roof").is_in(fixed.implode()))["len"].unique().to_list() == [1]
+    assert set(options.filter(~pl.col("roof").is_in(fixed.implode()))["len"]) == {2, 3}
+    assert (instance.sources["rate"] > 0).sum() == 2
+    if kind != "liaocheng":
+        assert set(instance.households["count"]) == {1, 2, 3, 4}
+        assert 0 < (instance.options["scheme"].is_not_null()).sum() < instance.options.height / 20
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_larger_stations_of_a_roof_cost_more_and_less_by_the_watt(kind: str) -> None:
+    plain = ra.generate(kind).options.filter(pl.col("scheme").is_null())
+    before = plain.with_columns(
+        pl.col("watts", "capital", "income").shift(1).over("roof").name.prefix("less_")
+    )
+    pairs = before.filter(pl.col("less_watts").is_not_null())
+    assert pairs.height > 0
+    assert (pairs["watts"] > pairs["less_watts"]).all()
+    assert (pairs["capital"] > pairs["less_capital"]).all()
+    assert (pairs["income"] > pairs["less_income"]).all()
+    cheaper = pairs["capital"] * pairs["less_watts"] < pairs["less_capital"] * pairs["watts"]
+    assert cheaper.mean() == 1 if kind == "liaocheng" else cheaper.mean() > 0.95
+
+
+@pytest.mark.parametrize("kind", ["town", "city"])
+def test_half_of_the_needs_are_standard_amounts(kind: str) -> None:
+    households = ra.generate(kind).households
+    assert (households["need"] % 1000 == 0).all()  # to 10 yuan
+    each = households["need"] / households["people"] / 100
+    assert each.is_in([2500.0, 3000.0, 3600.0]).mean() == pytest.approx(0.5, abs=0.06)
+
+
+# --- what binds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["hamlet", "town", "city", "province"])
+def test_sources_are_55_per_cent_of_what_the_candidates_cost(kind: str) -> None:
+    instance = ra.generate(kind)
+    assert int(instance.sources["amount"].sum()) / new_capital(instance) == pytest.approx(0.55, abs=1e-3)
+    assert (instance.sources["amount"] > 0).all()
+    limits = sum(limit.capital or 0 for limit in instance.policy.limits)
+    assert 0.5 < limits / new_capital(instance) < 0.65
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_connection_points_have_five_roofs_and_host_what_is_fixed_but_not_all(kind: str) -> None:
+    instance = ra.generate(kind)
+    roofs = largest(instance).filter(pl.col("status") != "excluded", pl.col("connection_point").is_not_null())
+    fixed = pl.col("watts").filter(pl.col("status") != "candidate").sum()
+    points = roofs.group_by("connection_point").agg(pl.len(), pl.sum("watts"), fixed=fixed)
+    points = points.join(instance.connection_points, left_on="connection_point", right_on="id")
+    assert 4 < points["len"].mean() <= 5
+    assert points["len"].max() == 5
+    assert (points["fixed"] <= points["limit_watts"]).all()
+    assert (points["limit_watts"] < points["watts"]).mean() > 0.7
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_money_grid_floors_and_incomes_bind_in_a_town(seed: int) -> None:
+    """The relaxation has prices for sources, limits, points, floors and incomes."""
+    free, price = relaxation(ra.generate("town", seed, floors=False))
+    assert (price["sources"] > 1e-9).sum() >= 6
+    assert (price["limits"] > 1e-9).any()
+    assert (price["points"] > 1e-9).any()
+    assert (price["incomes"] > 1e-9).all()
+    bound, price = relaxation(ra.generate("town", seed))
+    assert 0.9 * free < bound < free
+    assert (price["floors"] > 1e-6).any()
+
+
+def test_distances_split_a_town_into_markets() -> None:
+    assert any(
+        len(np.unique(relaxation(ra.generate("town", seed))[1]["villages"].round(6))) > 1 for seed in range(4)
+    )
+
+
+def relaxation(instance: ra.Instance) -> tuple[float, dict[str, np.ndarray]]:
+    """Value of the linear relaxation of `people`, and the prices of its rows; written from the contract."""
+    forest = Forest.of(instance.regions)
+    roofs = instance.roofs.with_row_index("i").filter(pl.col("status") != "excluded")
+    options = instance.options.join(roofs, left_on="roof", right_on="id", maintain_order="left")
+    operating = options["status"].to_numpy() == "operating"
+    capital = np.where(operating, 0, options["capital"].to_numpy() / 1e5)
+    roof = options["i"].to_numpy().astype(int)
+    status = instance.roofs["status"].to_numpy()
+    home = forest.index(instance.roofs["region"])
+    may = forest.holds(forest.index(instance.sources["region"])[:, None], home[None, :]) & (
+        status != "excluded"
+    )
+    source, financed = np.nonzero(may & (status != "operating"))
+    paying, paid = (np.asarray(a) for a in derive_links(instance) or ())
+    demands = pl.concat(
+        [
+            instance.households.select("village", "people", "need", "count"),
+            instance.villages.filter(pl.col("collective_need").is_not_null()).select(
+                village="id", people="collective_people", need="collective_need", count=pl.lit(1, pl.Int64)
+            ),
+        ]
+    ).join(instance.villages.with_row_index("j").select("j", village="id", place="region"), on="village")
+    village = demands["j"].to_numpy().astype(int)
+    people, need, count = (demands[c].to_numpy().astype(float) for c in ("people", "need", "count"))
+    y, f, x, z = len(roof), len(source), len(paying), len(village)
+    first = np.cumsum([0, y, f, x])
+    n = y + f + x + z
+    columns = [np.arange(k) + at for k, at in zip((y, f, x, z), first, strict=True)]
+    rates = instance.sources["rate"].to_numpy() / 1e9
+    rows: dict[str, tuple[sp.csr_matrix, np.ndarray]] = {}
+
+    def row(name: str, entries: list[tuple[Any, Any, Any]], bound: Any) -> None:
+        i, j, v = (np.concatenate([np.broadcast_to(e[k], np.shape(e[1])) for e in entries]) for k in range(3))
+        rows[name] = sp.csr_matrix((v, (i, j)), shape=(len(bound), n)), np.asarray(bound, float)
+
+    points = {p: k for k, p in enumerate(instance.connection_points["id"])}
+    at = np.array([points.get(p, -1) for p in options["connection_point"]])
+    kw = options["watts"].to_numpy() / 1e3
+    regions = forest.index(options["region"])
+    row("once", [(roof, columns[0], 1.0)], np.ones(instance.roofs.height))
+    row("sources", [(source, columns[1], 1.0)], instance.sources["amount"].to_numpy() / 1e5)
+    row(
+        "incomes",
+        [
+            (paying, columns[2], 1.0),
+            (financed, columns[1], rates[source]),
+            (roof, columns[0], -options["income"].to_numpy() / 1e5),
+        ],
+        np.zeros(instance.roofs.height),
+    )
+    row(
+        "villages",
+        [(village, columns[3], need / 1e5), (paid, columns[2], -1.0)],
+        np.zeros(instance.villages.height),
+    )
+    row(
+        "points",
+        [(at[at >= 0], columns[0][at >= 0], kw[at >= 0])],
+        instance.connection_points["limit_watts"] / 1e3,
+    )
+    inside = [
+        np.flatnonzero(forest.holds(forest.index(pl.Series([limit.region]))[0], regions) & ~operating)
+        for limit in instance.policy.limits
+    ]
+    row(
+        "limits",
+        [(k, columns[0][w], capital[w]) for k, w in enumerate(inside)],
+        [(limit.capital or 0) / 1e5 for limit in instance.policy.limits],
+    )
+    share = instance.sources["max_share"].to_numpy() / 1e6
+    pairs, built = np.nonzero(financed[:, None] == roof[None, :])
+    row(
+        "shares",
+        [(np.arange(f), columns[1], 1.0), (pairs, columns[0][built], -share[source[pairs]] * capital[built])],
+        np.zeros(f),
+    )
+    if instance.policy.require:
+        places = forest.index(demands["place"])
+        held = [
+            np.flatnonzero(forest.holds(forest.index(pl.Series([floor.region]))[0], places))
+            for floor in instance.policy.require
+        ]
+        least = [
+            -np.ceil((floor.share or 0) * (people * count)[w].sum() / 1e6)
+            for floor, w in zip(instance.policy.require, held, strict=True)
+        ]
+        row("floors", [(k, columns[3][w], -people[w]) for k, w in enumerate(held)], least)
+    finance = sp.csr_matrix(
+        (np.r_[np.ones(f), -capital], (np.r_[financed, roof], np.r_[columns[1], columns[0]])),
+        shape=(instance.roofs.height, n),
+    )
+    low, high = np.zeros(n), np.full(n, np.inf)
+    high[:y], high[first[3] :] = 1, count
+    low[:y] = options["status"].is_in(["operating", "committed"]).to_numpy()
+    solved = linprog(
+        -np.r_[np.zeros(y + f + x), people],
+        sp.vstack([a for a, _ in rows.values()]),
+        np.concatenate([b for _, b in rows.values()]),
+        finance,
+        np.zeros(instance.roofs.height),
+        np.column_stack([low, high]),
+        method="highs",
+    )
+    assert solved.status == 0, solved.message
+    ends = np.cumsum([len(b) for _, b in rows.values()])[:-1]
+    prices = dict(zip(rows, np.split(-solved.ineqlin.marginals, ends), strict=True))
+    new = np.isin(np.arange(instance.roofs.height), roof)
+    return -solved.fun, prices | {"incomes": prices["incomes"][new]}
+
+
+# --- flavours -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["town", "liaocheng"])
+def test_flavours_change_the_policy_and_nothing_else(kind: str) -> None:
+    plain = ra.generate(kind)
+    single = ra.generate(kind, single_source=True)
+    assert single.policy.max_roofs_per_village == 1
+    least = ra.generate(kind, least_capital=True)
+    assert [t.term for t in least.policy.objective] == ["-capital"]
+    people = int((least.households["people"] * least.households["count"]).sum())
+    assert 0.15 * people < (least.policy.require[-1].people or 0) < 0.6 * people
+    unlimited = ra.generate(kind, unlimited=True)
+    assert unlimited.policy.max_distance_km is None
+    assert derive_links(unlimited) is None
+    assert ra.generate(kind, floors=False).policy.require == ()
+    assert len(plain.policy.require) == (1 if kind == "liaocheng" else 2)
+    for other in (single, least, unlimited):
+        assert other.replace(policy=plain.policy) == plain
+
+
+def test_larger_kinds_have_floors_only_when_asked() -> None:
+    assert ra.generate("province").policy.require == ()
+    assert len(ra.generate("province", floors=True).policy.require) == 2
+
+
+# --- Liaocheng ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def liaocheng() -> ra.Instance:
+    return ra.read(INSTANCES / "liaocheng")
+
+
+@pytest.fixture(scope="module")
+def usable(liaocheng: ra.Instance) -> pl.DataFrame:
+    return largest(liaocheng).filter(pl.col("status") != "excluded")
+
+
+def test_the_shipped_liaocheng_is_the_generated_one(liaocheng: ra.Instance) -> None:
+    assert liaocheng == ra.generate("liaocheng")
+
+
+def test_liaocheng_holds_200_mw_on_three_square_kilometres(usable: pl.DataFrame) -> None:
+    assert usable.height == 3_000
+    assert usable["watts"].sum() == 200_000_000
+    assert usable["area_m2"].sum() == 3_000_000
+
+
+def test_liaocheng_earns_230_million_gross_and_70_net_when_all_is_built(
+    liaocheng: ra.Instance, usable: pl.DataFrame
+) -> None:
+    assumed = liaocheng.assumptions
+    assert assumed == ASSUMPTIONS["city-200mw"]
+    gross = yield_kwh(int(usable["watts"].sum()), assumed["kwh_per_kw"], assumed["degradation"]) * Fraction(
+        assumed["tariff"]
+    )
+    assert float(gross) == pytest.approx(230e6, rel=1e-3)
+    # An operating station's income is net of its loan; the others' would be lent in full.
+    loan = annuity_rate(49_000_000, 15)
+    new = usable.filter(pl.col("status") != "operating")
+    service = sum(debt_service([capital], [loan]) for capital in new["capital"])
+    assert (int(usable["income"].sum()) - service) / 100 == pytest.approx(70e6, rel=1e-3)
+    assert int(usable["capital"].sum()) / 100 == pytest.approx(1_533e6, rel=1e-3)
+
+
+def test_liaocheng_s_70_million_lift_about_23_300_of_40_000_people(liaocheng: ra.Instance) -> None:
+    people = liaocheng.households.select("people", "need", each=pl.col("need") / pl.col("people"))
+    assert people["people"].sum() == 40_000
+    assert people["need"].sum() / 40_000 / 100 == pytest.approx(3_000, rel=0.1)
+    assert (people["each"] == 3_000_00).mean() == pytest.approx(0.5, abs=0.01)
+    cheapest_first = people.sort("each").filter(pl.col("need").cum_sum() <= 70_000_000_00)
+    assert cheapest_first["people"].sum() == pytest.approx(23_300, rel=0.02)
+
+
+def test_liaocheng_s_running_stations_are_those_of_the_report(usable: pl.DataFrame) -> None:
+    running = usable.filter(pl.col("status") == "operating")
+    tiers = dict(running.group_by("x_tier").agg(pl.sum("watts")).iter_rows())
+    assert tiers == {"city": 13_300_000, "county": 43_400_000}
+    named = running.filter(pl.col("name").is_in([name for name, _, _ in NAMED]))
+    assert dict(named.select("name", "watts").iter_rows()) == {name: watts for name, _, watts in NAMED}
+    assert sorted(named["watts"]) == [19_200, 27_400, 59_400, 70_000]
+    assert set(named["x_tier"]) == {"city"}
+    units = running.filter(pl.col("x_tier") == "county")["serves"].unique()
+    assert {"donge", "chiping", "linqing", "liaocheng"} <= set(units)  # a zone's roofs serve the city
+
+
+def test_liaocheng_s_incomes_follow_from_its_assumptions(liaocheng: ra.Instance) -> None:
+    operating = liaocheng.roofs.filter(pl.col("status") == "operating")["id"]
+    is_operating = pl.col("roof").is_in(operating.implode())
+    loan = annuity_rate(49_000_000, 15)
+    for watts, income in liaocheng.options.filter(~is_operating).select("watts", "income").iter_rows():
+        assert income == derived_income(watts, liaocheng.assumptions)
+    for watts, capital, income in (
+        liaocheng.options.filter(is_operating).select("watts", "capital", "income").rows()
+    ):
+        assert income == derived_income(watts, liaocheng.assumptions) - debt_service([capital], [loan])
+        assert income > 0
+
+
+def test_liaocheng_s_units_are_those_of_2017_near_the_city(liaocheng: ra.Instance) -> None:
+    units = liaocheng.regions.filter(pl.col("parent") == "liaocheng")
+    assert set(units["id"]) == {u.id for u in UNITS}
+    assert len(UNITS) == 8 + len(ZONES)
+    assert set(ZONES) <= set(units["id"])
+    for unit in UNITS:
+        assert distance_m(unit.lon / 1e5, unit.lat / 1e5, 115.99, 36.46) < 62_000, unit.id
+
+
+def test_liaocheng_s_villages_have_real_codes_of_their_units(liaocheng: ra.Instance) -> None:
+    codes = liaocheng.villages["x_code"]
+    assert codes.n_unique() == 900
+    assert codes.str.contains(r"^3715\d{8}$").all()
+    assert (codes.str.head(9) == liaocheng.villages["region"]).all()
+    assert liaocheng.villages["name"].str.ends_with("村").all()
+    parents = dict(liaocheng.regions.select("id", "parent").iter_rows())
+    zones = [
+        c for c, region in zip(codes, liaocheng.villages["region"], strict=True) if parents[region] in ZONES
+    ]
+    assert len(zones) == 60
+    assert all(code.startswith("371502") for code in zones)  # carved from Dongchangfu's towns
+
+
+def test_liaocheng_s_money_is_a_third_of_what_could_be_built(liaocheng: ra.Instance) -> None:
+    assert int(liaocheng.sources["amount"].sum()) / new_capital(liaocheng) == pytest.approx(1 / 3, abs=0.02)
+    loans = liaocheng.sources.filter(pl.col("rate") > 0)
+    assert loans.filter(pl.col("id") == "bank").select("interest", "years").row(0) == (49_000_000, 15)
+    assert liaocheng.policy.max_distance_km == Decimal(8)
+
+
+def test_liaocheng_puts_first_who_cannot_work_and_who_lives_in_a_key_village(liaocheng: ra.Instance) -> None:
+    households = liaocheng.households.join(
+        liaocheng.villages.select(village="id", of_village="priority"), on="village"
+    )
+    first = (pl.col("labour") == "none") | (pl.col("of_village") == 1)
+    assert households.filter(first)["priority"].unique().to_list() == [1]
+    assert 1 not in households.filter(~first)["priority"]
+    key = liaocheng.villages.filter(pl.col("priority") == 1)
+    assert key.height == 300
+    assert key["collective_need"].null_count() == 0
+    assert liaocheng.villages["collective_need"].count() == 300
+
+
+def test_liaocheng_s_notes_say_what_is_synthetic_and_what_is_reported(liaocheng: ra.Instance) -> None:
+    notes = liaocheng.notes or ""
+    for words in (
+        "Synthetic: every coordinate",
+        "From the report",
+        "Real: the names",
+        "Assumed: 7.67 yuan/W",
+    ):
+        assert words in notes
+
+
+# --- what is shipped ------------------------------------------------------------------------------
+
+
+def test_best_known_names_the_shipped_instances_as_they_are() -> None:
+    best = json.loads((INSTANCES / "best_known.json").read_text("utf-8"))
+    files = [str(p.relative_to(INSTANCES)) for p in (INSTANCES / "small").glob("*.json")]
+    assert sorted(best) == sorted(["liaocheng", *files])
+    for path, entry in best.items():
+        instance = ra.read(INSTANCES / path)
+        assert instance.sha256 == entry["sha256"], path
+        assert instance.name == Path(path).stem
+        assert [t["term"] for t in entry["objective"]] == [t.term for t in instance.policy.objective]
+
+
+def test_small_instances_cover_the_flavours() -> None:
+    policies = {p.stem: ra.read(p).policy for p in (INSTANCES / "small").glob("*.json")}
+    assert policies["hamlet-single-source"].max_roofs_per_village == 1
+    assert policies["hamlet-least-capital"].objective[0].term == "-capital"
+    assert policies["town-unlimited"].max_distance_km is None
+    assert len(policies["town-floors"].require) == 2
+    assert policies["town-plain"].require == () == policies["hamlet-plain"].require
