@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import IntEnum
 from functools import wraps
 from pathlib import Path
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from .instance import Instance
     from .plan import Plan, Result
 
-FEN = 100
-WATTS = 1000
 _LINE_EVERY = 5.0  # seconds between lines of progress where there is no terminal
 
 
@@ -134,8 +133,8 @@ def _refuse(error: BaseException, as_json: bool) -> int:
     match error:
         case InstanceError():
             faults = error.faults
-            code, message = Code.BAD_INPUT, f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
-            lines = [str(fault) for fault in faults]
+            code, (message, *lines) = Code.BAD_INPUT, str(error).splitlines()
+            message = message.rstrip(":")
         case OutputError():
             code, message = Code.NO_OUTPUT, str(error)
         case SolverError():
@@ -198,11 +197,14 @@ def solve(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> int:
     """Find the best plan, prove how good it is, and write it."""
+    from .solvers import registry
+
     begun = time.monotonic()
     options = _options(option or ())
     folder = out if out is not None else Path(f"{_stem(instance)}.plan")
     _refuse_output(folder)
-    _refuse_solver(solver)
+    if solver != "auto":
+        registry.get(solver)
 
     from .files import read_plan, write_plan
 
@@ -213,7 +215,7 @@ def solve(
 
     from .solving import solve as find
 
-    with _Progress(quiet) as progress:
+    with _aside(), _Progress(quiet) as progress:
         result = find(
             problem,
             solver=solver,
@@ -234,7 +236,7 @@ def solve(
 
     code = _solve_code(result)
     if as_json:
-        _print_json(_solve_record(problem, result, seconds) | ({"plan": str(folder)} if written else {}))
+        _print_json(_solve_record(result, seconds) | ({"plan": str(folder)} if written else {}))
     elif not quiet:
         _print(*_solve_page(problem, result, seconds, folder if written else None))
     if code is Code.INTERRUPTED and not as_json:
@@ -366,8 +368,8 @@ def solvers(as_json: AsJson = False) -> int:
     """List the solvers, what they can do, and which are installed."""
     from .solvers import registry
 
-    ready = {variant.name for variant in registry.installed()}
-    variants = list(registry.variants())
+    variants = registry.variants().values()
+    ready = {variant.name for variant in variants if registry.installed(variant)}
     if as_json:
         _print_json(
             {
@@ -443,14 +445,6 @@ def _scalar(text: str) -> Any:
         with suppress(ValueError):
             return kind(text)
     return text
-
-
-def _refuse_solver(name: str) -> None:
-    from .solvers import registry
-
-    names = ["auto", *(variant.name for variant in registry.variants())]
-    if name not in names:
-        raise _unknown("solver", name, names)
 
 
 def _unknown(what: str, word: str, known: Sequence[str]) -> UsageError:
@@ -561,6 +555,25 @@ def _warn(instance: Instance, quiet: bool) -> None:
         _complain(*(f"warning: {warning}" for warning in instance.warnings))
 
 
+@contextmanager
+def _aside() -> Iterator[None]:
+    """Send what back ends print past Python to standard error: standard output is for the result alone."""
+    try:
+        out, err = sys.__stdout__.fileno(), sys.__stderr__.fileno()  # type: ignore[union-attr]
+        kept = os.dup(out)
+    except (AttributeError, OSError, ValueError):  # a stream is closed, or there is none
+        yield
+        return
+    _flush()
+    os.dup2(err, out)
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, out)
+        os.close(kept)
+
+
 class _Progress:
     """Live people, bound, gap and time on a terminal; elsewhere a plain line now and then."""
 
@@ -619,58 +632,33 @@ def _solve_code(result: Result) -> Code:
     return {"infeasible": Code.INFEASIBLE, "no_plan": Code.NO_PLAN}.get(result.status, Code.DONE)
 
 
-def _number(units: int, per: int) -> int | float:
-    """Integer units as a JSON number: whole where whole, else the decimal that floats print shortest."""
-    return units // per if units % per == 0 else units / per
-
-
-def _solve_record(instance: Instance, result: Result, seconds: Mapping[str, float]) -> dict[str, Any]:
-    plan = result.plan
-    totals = plan.totals
-    new = set(instance.roofs["id"].filter(instance.roofs["status"] != "operating"))
-    record: dict[str, Any] = {
-        "status": plan.status,
+def _solve_record(result: Result, seconds: Mapping[str, float]) -> dict[str, Any]:
+    head = _head(result.plan)
+    totals = head["totals"]
+    record = {
+        "status": head["status"],
         "stopped": result.stopped,
-        "objective": _objective(plan),
-        "people": totals.people,
-        "households": totals.households,
-        "villages": totals.villages,
-        "capital": _number(totals.capital, FEN),
-        "income": _number(totals.income, FEN),
-        "kw": _number(totals.watts, WATTS),
-        "roofs_built": sum(roof in new for roof in plan.built["roof"]),
+        "objective": head["objective"],
+        **{key: totals[key] for key in ("people", "households", "villages", "capital", "income", "kw")},
+        "roofs_built": len(result.plan.built),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
-        "solver": dict(plan.solver),
+        "solver": head["solver"],
         "version": __version__,
     }
-    if plan.conflict:
-        record["conflict"] = [dict(entry) for entry in plan.conflict]
+    if "conflict" in head:
+        record["conflict"] = head["conflict"]
     if result.messages:
         record["messages"] = list(result.messages)
     return record
 
 
-def _objective(plan: Plan) -> list[dict[str, Any]]:
-    def exact(value: Any) -> int | float | None:
-        if value is None:
-            return None
-        return int(value) if value.denominator == 1 else float(value)
+def _head(plan: Plan) -> Any:
+    """What ``plan.json`` says of the whole plan, read back as it is written; without its tables."""
+    from .files.plans import plan_chunks
 
-    entries = []
-    for term in plan.objective:
-        entry = {
-            "term": term.term,
-            "value": exact(term.value),
-            "bound": exact(term.bound),
-            "certified_bound": exact(term.certified_bound),
-            "gap": term.gap,
-            "proof": term.proof,
-            "status": term.status,
-        }
-        if term.term == "fairness":
-            entry["fraction"] = f"{term.value.numerator}/{term.value.denominator}"
-        entries.append(entry)
-    return entries
+    tables = ("built", "financing", "payments", "households", "collectives")
+    empty = {name: getattr(plan, name).clear() for name in tables}
+    return json.loads(b"".join(plan_chunks(replace(plan, certificates=(), **empty))))
 
 
 def _solve_page(
