@@ -23,6 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Mean radius of the earth [m].
 EARTH_RADIUS_M = 6_371_008.8
+_SMALL = 1000  # ids; below this a dictionary beats a join
 _BLOCK = 8192  # roofs searched at once, which bounds the memory of the candidate pairs
 
 
@@ -238,9 +239,16 @@ class Forest:
 
 def positions(ids: pl.Series, wanted: pl.Series) -> IntArray:
     """Position of each wanted id in ``ids``; -1 where it is null or not there."""
-    table = pl.DataFrame({"id": ids.cast(pl.String), "position": np.arange(len(ids), dtype=np.int64)})
-    joined = pl.DataFrame({"id": wanted.cast(pl.String)}).join(
-        table.unique("id", keep="first"), on="id", how="left", maintain_order="left"
+    if len(ids) + len(wanted) < _SMALL:
+        at = {name: position for position, name in reversed(list(enumerate(ids)))}
+        at[None] = -1
+        return np.array([at.get(name, -1) for name in wanted], dtype=np.int64)
+    table = pl.DataFrame({"id": ids, "position": np.arange(len(ids), dtype=np.int64)})
+    joined = (
+        wanted.cast(pl.String)
+        .alias("id")
+        .to_frame()
+        .join(table.unique("id", keep="first"), on="id", how="left", maintain_order="left")
     )
     found: IntArray = joined["position"].fill_null(-1).to_numpy()
     return found
@@ -256,9 +264,10 @@ def _served(instance: Instance, present: npt.NDArray[np.bool_]) -> Iterator[tupl
     villages = np.argsort(home, kind="stable")
     home = home[villages]
     regions, starts = np.unique(serves[roofs], return_index=True)
-    for region, group in zip(regions, np.split(roofs, starts[1:]), strict=True):
+    stops = np.r_[starts[1:], len(roofs)]
+    for region, start, stop in zip(regions, starts, stops, strict=False):
         lo, hi = np.searchsorted(home, [forest.first[region], forest.last[region]])
-        yield group, villages[lo:hi]
+        yield roofs[start:stop], villages[lo:hi]
 
 
 def _coordinates(

@@ -1,0 +1,391 @@
+"""The bound of a certificate against brute force, against the contract's formula, and against the relaxation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import ROUND_UP, Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle import Oracle, Outcome
+from scipy.optimize import linprog
+from strategies import certificates, instances
+
+from roofalloc.audit import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step
+from roofalloc.errors import UsageError
+from roofalloc.instance import Instance
+from roofalloc.plan import Certificate
+
+thorough = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def signed(oracle: Oracle, term: str, outcome: Outcome) -> Fraction:
+    """A term's value as it is maximised."""
+    return -oracle.value(term, outcome) if term.startswith("-") else oracle.value(term, outcome)
+
+
+def kept(oracle: Oracle, term: str, held: list[Fraction], outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes that hold the terms before ``term`` at ``held``, to within their tolerances."""
+    for earlier, value in zip(oracle.policy.objective, held, strict=False):
+        if earlier.term == term:
+            break
+        tolerance = Fraction(earlier.tolerance)
+        outcomes = [
+            o
+            for o in outcomes
+            if (
+                oracle.value(earlier.term, o) <= value + tolerance
+                if earlier.term.startswith("-")
+                else oracle.value(earlier.term, o) >= value - tolerance
+            )
+        ]
+    return outcomes
+
+
+def most_paid(oracle: Oracle, roof: str, village: str) -> int:
+    """M_ij [fen]: the roof's largest income, or all that the village needs (or the least payment)."""
+    need = sum(d.need * d.count for d in oracle.demands if d.village == village)
+    income = max((o["income"] for o in oracle.options[roof]), default=0)
+    return min(income, max(need, oracle.policy.min_payment or 0))
+
+
+def income_price(oracle: Oracle, roof: str, certificate: Certificate, link_price: Fraction) -> Fraction:
+    """The least u_i that the contract allows."""
+    least = Fraction(0)
+    for i, j in oracle.links:
+        most = most_paid(oracle, i, j)
+        if i == roof and most:
+            price = Fraction(certificate.villages.get(j, 0))
+            least = max(least, price - link_price * 100 / most)
+    return least
+
+
+def formula(instance: Instance, certificate: Certificate, held: list[Fraction]) -> Fraction | float:
+    """The contract's bound, symbol by symbol, without the combination of a connection point's options."""
+    oracle, policy, term = Oracle(instance), instance.policy, certificate.term
+    price = {
+        name: {key: Fraction(value) for key, value in getattr(certificate, name).items()}
+        for name in ("villages", "sources", "connection_points", "limits", "require", "roofs", "implied", "held", "regions")
+    }  # fmt: skip
+    v, lend, m, e = (price[n] for n in ("villages", "sources", "connection_points", "held"))
+    h, q, b = (price[n] for n in ("limits", "require", "implied"))
+    kappa = Fraction(term == "-capital")
+    result = sum((lend.get(s["id"], 0) * Fraction(s["amount"], 100) for s in oracle.sources), Fraction(0))
+    result += sum(m.get(g, 0) * Fraction(w, 1000) for g, w in oracle.limits.items())
+    for at, limit in enumerate(policy.limits):
+        amount = Fraction(limit.watts, 1000) if limit.capital is None else Fraction(limit.capital, 100)
+        result += h.get(at, 0) * amount
+    result -= sum(q.get(at, 0) * oracle.floor(f) for at, f in enumerate(policy.require))
+    earlier = []
+    for at, held_term in enumerate(policy.objective):
+        if held_term.term == term or term == FEASIBILITY:
+            break
+        least = held_term.term.startswith("-")
+        level = held[at] + Fraction(held_term.tolerance) * (1 if least else -1)
+        if held_term.term == "fairness":
+            result -= sum(price["regions"].values(), Fraction(0)) * level
+        else:
+            result += e.get(at, 0) * (level if least else -level)
+            earlier.append((held_term.term, e.get(at, Fraction(0))))
+            kappa += e.get(at, 0) * (held_term.term == "-capital")
+    if term == "fairness" and oracle.fair_regions:
+        result += max(Fraction(0), 1 - sum(price["regions"].values(), Fraction(0)))
+
+    def coefficient(name: str, d) -> Fraction:
+        if name == "villages":
+            return Fraction(d.collective)
+        if name == "people" or (name.startswith("people@") and int(name[7:]) == d.priority):
+            return d.weight * d.people
+        return Fraction(0)
+
+    keys = [f"collective:{d.id}" if d.collective else d.id for d in oracle.demands]
+    for key, d in zip(keys, oracle.demands, strict=True):
+        worth = coefficient(term, d) + sum(p * coefficient(name, d) for name, p in earlier)
+        for r, phi in price["regions"].items():
+            if oracle.inside(oracle.home[d.village], r):
+                worth += phi * d.people / oracle.fair_regions[r]
+        for at, floor in enumerate(policy.require):
+            if oracle.inside(oracle.home[d.village], floor.region) and floor.priority in (None, d.priority):
+                worth += d.people * q.get(at, 0)
+        worth -= Fraction(d.need, 100) * v.get(d.village, 0) + b.get(key, 0)
+        result += d.count * max(Fraction(0), worth)
+
+    for roof in oracle.roofs:
+        default = max(
+            (v.get(j, Fraction(0)) for i, j in oracle.links if i == roof["id"]), default=Fraction(0)
+        )
+        u = price["roofs"].get(roof["id"], default)
+        implied = sum(
+            d.count * b.get(key, 0)
+            for key, d in zip(keys, oracle.demands, strict=True)
+            if (roof["id"], d.village) in oracle.links
+        )
+        new = roof["status"] != "operating"
+        terms = [Fraction(0)] if roof["status"] == "candidate" else []
+        for option in oracle.options[roof["id"]]:
+            capital = option["capital"] if new else 0
+            financed = knapsack(oracle, roof, capital, lend, u)
+            if financed is None:
+                continue
+            worth = Fraction(option["income"], 100) * u + implied - financed - Fraction(capital, 100) * kappa
+            worth -= Fraction(option["watts"], 1000) * m.get(roof["connection_point"], 0)
+            for at, limit in enumerate(policy.limits):
+                if new and oracle.inside(roof["region"], limit.region):
+                    of = Fraction(option["watts"], 1000) if limit.capital is None else Fraction(capital, 100)
+                    worth -= h.get(at, 0) * of
+            terms.append(worth)
+        if not terms:
+            return -math.inf
+        result += max(terms)
+    return result
+
+
+def knapsack(oracle: Oracle, roof: dict, capital: int, lend: dict, u: Fraction) -> Fraction | None:
+    """K_ik in yuan; None where the sources cannot reach the capital."""
+    offers = sorted(
+        (lend.get(s["id"], 0) + Fraction(s["rate"], 10**9) * u, math.ceil(Fraction(s["max_share"] * capital, 10**6)), s["amount"])
+        for s in oracle.sources
+        if oracle.inside(roof["region"], s["region"])
+    ) if capital else []  # fmt: skip
+    cost, left = Fraction(0), capital
+    for unit_cost, most, _ in offers:
+        cost += unit_cost * Fraction(min(left, most), 100)
+        left -= min(left, most)
+    return cost if sum(min(most, amount) for _, most, amount in offers) >= capital else None
+
+
+@st.composite
+def audits(draw: st.DrawFn, plain: bool = False):
+    """An instance, a term of its objective (or feasibility), prices, and the values of a plan that holds them."""
+    instance = draw(instances(plain))
+    oracle = Oracle(instance)
+    names = [t.term for t in instance.policy.objective]
+    term = draw(st.sampled_from([*names, FEASIBILITY]))
+    certificate = draw(certificates(instance, term))
+    link_price = Fraction(term == "-links") + sum(
+        Fraction(p) for at, p in certificate.held.items() if names[at] == "-links"
+    )
+    roofs = {}
+    for roof in instance.roofs["id"]:
+        if draw(st.integers(0, 2)) == 0:
+            least = income_price(oracle, roof, certificate, link_price)
+            rounded = (Decimal(least.numerator) / least.denominator).quantize(Decimal("1e-4"), ROUND_UP)
+            if rounded >= least:
+                roofs[roof] = rounded + draw(st.sampled_from([Decimal(0), Decimal(0), Decimal("0.5")]))
+    return instance, oracle, replace(certificate, roofs=roofs)
+
+
+@thorough
+@given(audits(), st.data())
+def test_no_plan_is_better_than_a_bound_of_any_prices(audit, data):
+    instance, oracle, certificate = audit
+    outcomes = list(oracle.outcomes())
+    if outcomes:
+        plan = data.draw(st.sampled_from(outcomes))
+        held = [oracle.value(t.term, plan) for t in instance.policy.objective]
+        rivals = kept(oracle, certificate.term, held, outcomes)
+        proved = bound(instance, certificate, held)
+        if certificate.term == FEASIBILITY:
+            assert proved >= 0
+        else:
+            best = max(signed(oracle, certificate.term, o) for o in rivals)
+            assert proved >= best
+            claimed = rounded_bound(instance, certificate.term, proved)
+            assert (-claimed if certificate.term.startswith("-") else claimed) >= best
+            assert not (
+                leaves_no_better(instance, certificate.term, oracle.value(certificate.term, plan), claimed)
+                and best > signed(oracle, certificate.term, plan)
+            )
+
+
+@thorough
+@given(audits(), st.lists(st.fractions(0, 3, max_denominator=50), min_size=3, max_size=3))
+def test_it_is_the_contracts_formula_or_tighter_by_connection_points(audit, held):
+    instance, _, certificate = audit
+    exact, by_formula = bound(instance, certificate, held), formula(instance, certificate, held)
+    assert exact <= by_formula
+    if (
+        instance.roofs["connection_point"].null_count() == instance.roofs.height
+        and not certificate.connection_points
+    ):
+        assert exact == by_formula
+
+
+def relaxation(oracle: Oracle, term: str, held: list[Fraction]) -> tuple[float, Certificate] | None:
+    """The linear relaxation of the contract's model (section 2) and its dual prices; None if it is infeasible."""
+    policy = oracle.policy
+    names = [t.term for t in policy.objective]
+    earlier = list(zip(policy.objective, held, strict=False))[: names.index(term)]
+    columns: dict[tuple, int] = {}
+    upper: list[float | None] = []
+    gain: list[float] = []
+
+    def column(key: tuple, value: float = 0.0, most: float | None = None) -> int:
+        columns[key] = len(columns)
+        upper.append(most)
+        gain.append(value)
+        return columns[key]
+
+    rows: dict[tuple, tuple[dict[int, float], float]] = {}
+    equal: dict[tuple, tuple[dict[int, float], float]] = {}
+    yuan, kw = (lambda fen: fen / 100), (lambda watts: watts / 1000)
+    built: dict[str, list[int]] = {}
+    income: dict[str, dict[int, float]] = {}
+    capital_of: dict[int, tuple[str, float]] = {}
+    power_of: dict[int, tuple[str, float]] = {}
+    for s in oracle.sources:
+        rows["sources", s["id"]] = ({}, yuan(s["amount"]))
+    for g, watts in oracle.limits.items():
+        rows["connection_points", g] = ({}, kw(watts))
+    for roof in oracle.roofs:
+        i, new = roof["id"], roof["status"] != "operating"
+        built[i], income[i] = [], {}
+        for k, option in enumerate(oracle.options[i]):
+            if new and knapsack(oracle, roof, option["capital"], {}, Fraction(0)) is None:
+                continue
+            y = column(("y", i, k), -yuan(option["capital"]) * (new and term == "-capital"))
+            built[i].append(y)
+            income[i][y] = -yuan(option["income"])
+            if roof["connection_point"]:
+                rows["connection_points", roof["connection_point"]][0][y] = kw(option["watts"])
+            if not new:
+                continue
+            capital_of[y] = (roof["region"], yuan(option["capital"]))
+            power_of[y] = (roof["region"], kw(option["watts"]))
+            shares = {}
+            for s in oracle.sources:
+                if oracle.inside(roof["region"], s["region"]):
+                    f = column(("f", i, k, s["id"]))
+                    shares[f] = 1.0
+                    most = math.ceil(Fraction(s["max_share"] * option["capital"], 10**6))
+                    rows["cap", i, k, s["id"]] = ({f: 1.0, y: -yuan(most)}, 0.0)
+                    rows["sources", s["id"]][0][f] = 1.0
+                    income[i][f] = s["rate"] / 1e9
+            equal["capital", i, k] = ({**shares, y: -yuan(option["capital"])}, 0.0)
+        one = ({y: 1.0 for y in built[i]}, 1.0)
+        (rows if roof["status"] == "candidate" else equal)["one", i] = one
+    received: dict[str, dict[int, float]] = {v: {} for v in oracle.home}
+    paying: dict[int, float] = {}
+    for i, j in oracle.links:
+        x = column(("x", i, j))
+        income[i][x], received[j][x] = 1.0, -1.0
+        w = column(("w", i, j), -float(term == "-links"))
+        rows["link", i, j] = ({x: 1.0, w: -yuan(most_paid(oracle, i, j))}, 0.0)
+        paying[w] = 1.0
+    people: dict[int, tuple] = {}
+    for d in oracle.demands:
+        key = f"collective:{d.id}" if d.collective else d.id
+        z = column(("z", key), 0.0, d.count)
+        people[z] = d
+        received[d.village][z] = yuan(d.need)
+        roofs_there = [y for i, j in oracle.links if j == d.village for y in built[i]]
+        rows["implied", key] = ({z: 1.0, **{y: -d.count for y in roofs_there}}, 0.0)
+
+    def worth(name: str) -> dict[int, float]:
+        if name == "-capital":
+            return {y: -c for y, (_, c) in capital_of.items()}
+        if name == "-links":
+            return {w: -1.0 for w in paying}
+        if name == "villages":
+            return {z: 1.0 for z, d in people.items() if d.collective}
+        priority = int(name[7:]) if name.startswith("people@") else None
+        return {z: float(d.weight * d.people) for z, d in people.items() if priority in (None, d.priority)}
+
+    def share(region: str) -> dict[int, float]:
+        everybody = oracle.fair_regions[region]
+        return {
+            z: -d.people / everybody
+            for z, d in people.items()
+            if oracle.inside(oracle.home[d.village], region)
+        }
+
+    if term == "fairness":
+        t = column(("t",), 1.0, 1.0 if oracle.fair_regions else 0.0)
+        for region in oracle.fair_regions:
+            rows["regions", region] = ({t: 1.0, **share(region)}, 0.0)
+    else:
+        for at, value in worth(term).items():
+            gain[at] = value
+    for at, (t, value) in enumerate(earlier):
+        least = t.term.startswith("-")
+        level = float((-value - Fraction(t.tolerance)) if least else (value - Fraction(t.tolerance)))
+        if t.term == "fairness":
+            for region in oracle.fair_regions:
+                rows["regions", region] = (share(region), -level)
+        else:
+            rows["held", at] = ({c: -value for c, value in worth(t.term).items()}, -level)
+    for at, limit in enumerate(policy.limits):
+        of = power_of if limit.capital is None else capital_of
+        amount = kw(limit.watts) if limit.capital is None else yuan(limit.capital)
+        rows["limits", at] = ({y: c for y, (r, c) in of.items() if oracle.inside(r, limit.region)}, amount)
+    for at, floor in enumerate(policy.require):
+        counted = {
+            z: -float(d.people)
+            for z, d in people.items()
+            if oracle.inside(oracle.home[d.village], floor.region) and floor.priority in (None, d.priority)
+        }
+        rows["require", at] = (counted, -float(oracle.floor(floor)))
+    rows.update({("villages", v): (terms, 0.0) for v, terms in received.items()})
+    rows.update({("roofs", i): (terms, 0.0) for i, terms in income.items()})
+
+    def matrix(of: dict) -> np.ndarray:
+        dense = np.zeros((len(of), len(columns)))
+        for at, (terms, _) in enumerate(of.values()):
+            dense[at, list(terms)] = list(terms.values())
+        return dense
+
+    if not columns:
+        return None
+    found = linprog(
+        -np.array(gain),
+        A_ub=matrix(rows),
+        b_ub=[b for _, b in rows.values()],
+        A_eq=matrix(equal) if equal else None,
+        b_eq=[b for _, b in equal.values()] if equal else None,
+        bounds=[(0, most) for most in upper],
+        method="highs",
+    )
+    if found.status != 0:
+        return None
+    prices: dict[str, dict] = {}
+    for (name, *key), marginal in zip(rows, found.ineqlin.marginals, strict=True):
+        if len(key) == 1 and name not in ("one",):
+            prices.setdefault(name, {})[key[0]] = Decimal(max(0, round(-marginal * 10**9))).scaleb(-9)
+    if term != "fairness" and "fairness" not in [t.term for t, _ in earlier]:
+        prices.pop("regions", None)
+    certificate = Certificate(term, **prices)
+    link_price = Fraction(term == "-links") + sum(
+        Fraction(p) for at, p in certificate.held.items() if names[at] == "-links"
+    )
+    for i in income:
+        least = income_price(oracle, i, certificate, link_price)
+        rounded = (Decimal(least.numerator) / least.denominator).quantize(Decimal("1e-9"), ROUND_UP)
+        certificate.roofs[i] = max(certificate.roofs[i], rounded)
+    return -found.fun, certificate
+
+
+@thorough
+@given(instances(), st.data())
+def test_at_the_dual_prices_it_is_the_value_of_the_relaxation(instance, data):
+    oracle = Oracle(instance)
+    outcomes = list(oracle.outcomes())
+    if not outcomes:
+        return
+    plan = data.draw(st.sampled_from(outcomes))
+    held = [oracle.value(t.term, plan) for t in instance.policy.objective]
+    for term in instance.policy.objective:
+        relaxed = relaxation(oracle, term.term, held)
+        if relaxed is None:
+            continue
+        value, certificate = relaxed
+        exact = bound(instance, certificate, held)
+        assert exact >= max(signed(oracle, term.term, o) for o in kept(oracle, term.term, held, outcomes))
+        assert exact <= value + 1e-5 * max(1, abs(value))
+        if instance.roofs["connection_point"].null_count() == instance.roofs.height:
+            assert exact >= value - 1e-5 * max(1, abs(value))
