@@ -131,8 +131,8 @@ class Instance:
     """One instance. Tables are polars frames with the columns of `SCHEMA`; ``links`` is None where derived.
 
     Rows are sorted by id (options by roof, in their order; links by roof and village), so equal instances
-    have equal tables. Make one with `roofalloc.read`, `from_records` or `replace`: they check it; the constructor
-    does not. Two instances are equal if their canonical JSON is.
+    have equal tables. Make one with `roofalloc.read`, `from_records` or `replace`: they check it, the
+    constructor does not. Two instances are equal if their canonical JSON is.
 
     Attributes
     ----------
@@ -163,8 +163,8 @@ class Instance:
         name : the instance's name
         parts : the keys of an instance file: ``currency``, ``notes``, ``policy`` (a mapping or a `Policy`),
             ``assumptions``, and tables. A table is a list of mappings, a mapping of columns, or a frame
-            (polars, pandas, Arrow). Options stand in their roofs or in a table ``options`` of their own with a
-            column ``roof``. Numbers are int, float (its shortest representation counts),
+            (polars, pandas, Arrow). Options stand in their roofs or in a table ``options`` of their own
+            with a column ``roof``. Numbers are int, float (its shortest representation counts),
             Decimal or text.
 
         Raises

@@ -1,8 +1,8 @@
 """From raw tables to an instance: every fault at once, each with its place.
 
 `Report` collects faults. `parse_table` checks cells by the specifications in `roofalloc.columns`; the methods
-``_check_...`` of `Draft` hold the rules between cells, rows and tables. A form of file only has to say where a
-row stands (`Origin`) and hand over its columns as found (`RawTable`).
+``_check_...`` of `Draft` hold the rules between cells, rows and tables. A form of file only has to say
+where a row stands (`Origin`) and hand over its columns as found (`RawTable`).
 """
 
 from __future__ import annotations
@@ -82,11 +82,15 @@ def shown(value: Any) -> str | None:
 
 @dataclass
 class RawTable:
-    """A table as found: columns by the name found, all of `height` rows."""
+    """A table as found: columns by the name found, all of `height` rows.
+
+    ``beside`` are names that are allowed in it too, but read elsewhere; they are told where a name is unknown.
+    """
 
     origin: Origin
     height: int
     columns: dict[str, c.RawColumn] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 class Report:
@@ -176,15 +180,13 @@ class _Hints:
 # Cells ------------------------------------------------------------------------------------------------------
 
 
-def parse_table(
-    raw: RawTable, specs: Sequence[c.Column], report: Report, extra: bool = True, beside: Sequence[str] = ()
-) -> pl.DataFrame:
+def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra: bool = True) -> pl.DataFrame:
     """Check the cells of a table and bring them to the types of memory; absent and faulty cells are null.
 
-    ``x_...`` columns follow as literals where `extra`; other unknown columns are faults. `beside` are names
-    that are allowed too, but read elsewhere.
+    ``x_...`` columns follow as literals where `extra`; other unknown columns are faults.
     """
-    known = [*(spec.name for spec in specs), *beside]
+    known = {spec.name for spec in specs}
+    told = [*(spec.name for spec in specs), *raw.beside]
     kept: list[pl.Series] = []
     for spec in specs:
         found = raw.columns.get(spec.name)
@@ -200,8 +202,8 @@ def parse_table(
         if extra and name.startswith("x_"):
             kept.append(_parse_column(raw, raw.columns[name], c.Column(name, "literal"), report).alias(name))
         else:
-            allowed = f"one of {', '.join(known)}" + (" or x_..." if extra else "")
-            report.add(raw.origin, name, expected=allowed, hint=did_you_mean(name, known) or "unknown name")
+            allowed = f"one of {', '.join(told)}" + (" or x_..." if extra else "")
+            report.add(raw.origin, name, expected=allowed, hint=did_you_mean(name, told) or "unknown name")
     return pl.DataFrame(kept)
 
 
@@ -321,11 +323,13 @@ def raw_document(
         if rows is not None:
             raw |= reader.table(name, rows)
     raw["policy"] = reader.single("policy", policy)
+    raw["policy"].beside = ("objective", "require", "limits")
     raw["assumptions"] = reader.single(
         "assumptions", reader.mapping("assumptions", document.get("assumptions"))
     )
     rest = {key: value for key, value in document.items() if key not in (*inside, "policy", "assumptions")}
     raw[""] = reader.single("", rest)
+    raw[""].beside = ("policy", "assumptions", *inside)
     return raw
 
 
@@ -368,7 +372,8 @@ class DocumentReader:
         """A list of objects; with roofs come their options."""
         origin = Origin(self.path, name)
         if not isinstance(rows, (list, tuple)):
-            self.report.add(origin, value=_brief(rows), expected="a list of objects")
+            wanted = "a list of terms" if name == "policy.objective" else "a list of objects"
+            self.report.add(origin, value=_brief(rows), expected=wanted)
             return {name: RawTable(origin, 0)}
         origin, rows = self._objects(origin, rows)
         if name != "roofs":
@@ -597,12 +602,8 @@ class Draft:
         for name, specs in (("objective", c.OBJECTIVE), ("require", c.REQUIRE), ("limits", c.LIMITS)):
             table = self.raw.get(f"policy.{name}") or RawTable(Origin(self.path, f"policy.{name}"), 0)
             self.lists[name] = parse_table(table, specs, self.report, extra=False)
-        self.head = parse_table(
-            self.raw[""], c.HEAD, self.report, extra=False, beside=("policy", "assumptions", *c.TABLES)
-        ).row(0, named=True)
-        self.policy = parse_table(
-            self.raw["policy"], c.POLICY, self.report, extra=False, beside=("objective", "require", "limits")
-        ).row(0, named=True)
+        self.head = parse_table(self.raw[""], c.HEAD, self.report, extra=False).row(0, named=True)
+        self.policy = parse_table(self.raw["policy"], c.POLICY, self.report, extra=False).row(0, named=True)
         values = parse_table(self.raw["assumptions"], c.ASSUMPTIONS, self.report, extra=False).row(0)
         self.assumptions = {
             spec.name: _decimal(value, spec.places)
@@ -672,7 +673,9 @@ class Draft:
                 continue
             lacking = [key for key in keys if not self.given("assumptions", key).all()]
             for key in lacking:
-                wanted = f"a value: {absent.sum():,} options have no {column}, and it derives from this"
+                wanted = (
+                    f"a value, since {column} is not given in {absent.sum():,} of {len(absent):,} options"
+                )
                 self.report.add(self.origin("assumptions"), key, expected=wanted, hint=MISSING)
             if any(key not in self.assumptions for key in keys):
                 continue

@@ -27,6 +27,9 @@ def unpacked(path: Path) -> bytes:
 def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
     """The object a JSON file holds; raises `InstanceError` where it cannot be read."""
     origin = Origin(path, "")
+    if not data.strip():
+        report.add(origin, expected="JSON", hint="the file is empty")
+        report.raise_if_any()
     value: Any = None
     try:
         value = json.loads(
@@ -64,7 +67,7 @@ def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
     """The keys and tables of a TOML file; raises `InstanceError` where it cannot be read."""
     origin = Origin(path, "")
     try:
-        return tomllib.loads(data.decode("utf-8-sig"), parse_float=Number)
+        return tomllib.loads(data.decode("utf-8-sig"), parse_float=_toml_number)
     except UnicodeDecodeError as error:
         report.add(origin, expected=f"UTF-8 text (byte {error.start} is not)")
     except RecursionError:
@@ -73,6 +76,10 @@ def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
         report.add(origin, expected=f"TOML ({error})")
     report.raise_if_any()
     raise AssertionError
+
+
+def _toml_number(text: str) -> Number:
+    return Number(text.replace("_", "").removeprefix("+"))
 
 
 def toml_bytes(document: Mapping[str, Any]) -> bytes:

@@ -30,6 +30,9 @@ def read_csv(path: Path, table: str, report: Report) -> RawTable:
         return RawTable(origin, 0)
     first, _, body = text.partition(b"\n")
     names = next(csv.reader([first.decode().rstrip("\r")]))
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        report.add(origin, value=names[0], expected="commas between the columns")
+        return RawTable(origin, 0)
     try:
         frame = _fast(body, len(names))
         lines = _lines(frame)
@@ -46,6 +49,9 @@ def read_csv(path: Path, table: str, report: Report) -> RawTable:
 
 def _decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
     """The file as UTF-8."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        report.add(origin, expected="UTF-8 or GB18030 text (this is UTF-16)")
+        return None
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
     try:
@@ -114,8 +120,13 @@ def _named(frame: pl.DataFrame, names: Sequence[str], origin: Origin, report: Re
     for name, series in zip(names, frame, strict=True):
         if name in found:
             report.add(origin, name, expected="each column once", hint="given twice")
-        elif name or series.null_count() < len(series):  # spreadsheets leave empty columns behind
+        elif name:
             found[name] = RawColumn(series, "any")
+        elif series.null_count() < len(series):  # spreadsheets leave columns behind that are all empty
+            number = int(series.name[1:]) + 1
+            report.add(
+                origin, f"column {number}", expected="a name in the header line", hint="the name is empty"
+            )
     return found
 
 
