@@ -53,11 +53,13 @@ class FloorRow:
 class Held:
     """An earlier term kept at ``level``: value >= level for what is maximised, <= level for -capital, -links.
 
-    ``level`` is in the term's file unit (people, villages, links, a share; yuan for -capital).
+    ``value`` is what it reached, ``level`` that less (or plus) the term's tolerance, both in the term's
+    file unit (people, villages, links, a share; yuan for -capital).
     """
 
     position: int
     term: Term
+    value: Fraction
     level: Fraction
 
 

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 
 from . import __version__
+from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
-from .audit import check, leaves_no_better, rounded_bound
 from .errors import SolverError, UsageError
 from .instance import Instance, Term
 from .plan import Certificate, Plan, Result, TermResult
@@ -252,7 +252,7 @@ def _lexicographic(
         value = problem.value(term, best)
         tolerance = Fraction(term.tolerance)
         level = value + tolerance if term.term in LOWER_IS_BETTER else value - tolerance
-        held = (*held, Held(position, term, level))
+        held = (*held, Held(position, term, value, level))
     # Later terms may have moved earlier ones within their tolerance: report what the plan has.
     assert outcome.decisions is not None
     outcome.terms = [
@@ -334,8 +334,7 @@ class _Term:
 
     def _reported(self, score_bound: Fraction) -> Fraction:
         """A bound on the score as a plan reports it."""
-        sign = -1 if self.term.term in LOWER_IS_BETTER else 1
-        return rounded_bound(self.problem.instance, self.term.term, sign * score_bound)
+        return rounded_bound(self.problem.instance, self.term.term, score_bound)
 
     # --- the steps
     def solve(self, search: Solve) -> _Term:
@@ -408,13 +407,14 @@ class _Term:
         return min(bounds, default=None)
 
     def _certify(self, prices: Certificate) -> None:
-        bound = audit_bound(self.problem.instance, prices, self._held_levels())
-        if bound is not None and (self.certified is None or bound < self.certified):
+        """Have the auditor evaluate prices; keep them where they prove more than what is known."""
+        values = tuple(h.value for h in self.stage.held)
+        bound = audit_bound(self.problem.instance, prices, values)
+        if not isinstance(bound, Fraction):
+            return  # some roof that must be built cannot be: the search will say so
+        if self.certified is None or bound < self.certified:
             self.certified = bound
             self.certificates = [prices]
-
-    def _held_levels(self) -> tuple[Fraction, ...]:
-        return tuple(h.level for h in self.stage.held)
 
     def _refuse(self) -> bool:
         """Floors that ask for more people than there are need no solver."""
@@ -446,8 +446,11 @@ class _Term:
         assert conflict is not None
         if conflict.prices is None:
             return
-        proof = certificate(self.problem, self.stage, conflict.prices)
-        self.certificates = [replace(proof, term="feasibility")]
+        prices = certificate(self.problem, self.stage, conflict.prices)
+        proof = replace(prices, term=FEASIBILITY)
+        values = tuple(h.value for h in self.stage.held)
+        if audit_bound(self.problem.instance, proof, values) < 0:
+            self.certificates = [proof]
 
     def result(self) -> TermResult:
         """What the plan says of this term."""
@@ -462,10 +465,8 @@ def _term_result(
     best: Fraction | None,
     certified: Fraction | None,
 ) -> TermResult:
-    sign = -1 if term.term in LOWER_IS_BETTER else 1
-
     def reported(bound: Fraction | None) -> Fraction | None:
-        return None if bound is None else rounded_bound(problem.instance, term.term, sign * bound)
+        return None if bound is None else rounded_bound(problem.instance, term.term, bound)
 
     value = problem.value(term, decisions)
     bound, by_prices = reported(best), reported(certified)

@@ -115,7 +115,8 @@ def _entries(problem: Problem, model: Model, vector: Floats) -> list[dict[str, A
                 {"kind": "roof", "roof": str(ids[i]), "status": "committed", "shortfall": least / 100}
             )
     used = model.matrix @ vector[:n]
-    tight = used >= model.row_upper - 1e-6 * np.maximum(1, np.abs(model.row_upper))
+    ceiling = np.where(np.isfinite(model.row_upper), model.row_upper, 1e30)
+    tight = used >= ceiling - 1e-6 * np.maximum(1, np.abs(ceiling))
     for s in np.flatnonzero(tight[model.rows["source"]]).tolist():
         source = problem.instance.sources["id"][s]
         entries.append({"kind": "source", "source": source, "amount": int(problem.source_amount[s]) / 100})

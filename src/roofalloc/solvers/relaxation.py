@@ -346,8 +346,26 @@ def read_prices(model: Model, dual: Floats) -> Prices:
         implied=block("implied", 1.0, problem.n_classes),
         held=held,
         region=region,
-        roof=block("roof", income, problem.n_roofs) if model.stage.term.term == "-links" else None,
+        roof=_link_prices(model, block("village", income, problem.n_villages)),
     )
+
+
+def _link_prices(model: Model, village: Floats) -> Floats | None:
+    """For the term -links, u_i = max_j (v_j - 1 / M_ij), M_ij what i pays j at most; else None."""
+    problem = model.problem
+    if model.stage.term.term != "-links":
+        return None
+    most = np.zeros(problem.n_roofs)
+    np.maximum.at(most, problem.option_roof, problem.income / 100)
+    enough = np.zeros(problem.n_villages)
+    np.add.at(enough, problem.class_village, problem.need * problem.count / 100)
+    enough = np.maximum(enough, (problem.instance.policy.min_payment or 0) / 100)
+    roof, j = problem.pairs
+    pays = np.minimum(most[roof], enough[j])
+    on = pays > 0
+    price = np.zeros(problem.n_roofs)
+    np.maximum.at(price, roof[on], village[j[on]] - 1 / pays[on])
+    return price * (1 + 1e-9) + np.where(price > 0, 1e-12, 0)
 
 
 def certificate(problem: Problem, stage: Stage, prices: Prices) -> Certificate:
