@@ -308,8 +308,9 @@ def _literal(value: Any, text: str) -> tuple[str | None, str | None]:
             return str(value), "number"
         except ValueError:  # thousands of digits
             return f"{value:#x}", "number"
-    shown = {dict: "{...}", list: "[...]", tuple: "[...]"}.get(type(value), str(value))
-    return shown.encode(errors="backslashreplace").decode(), "other"
+    if isinstance(value, (dict, list, tuple)):
+        return "{...}" if isinstance(value, dict) else "[...]", "other"
+    return str(value).encode(errors="backslashreplace").decode(), "other"
 
 
 NOT_A_NUMBER = "not a number"

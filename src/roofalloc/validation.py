@@ -84,7 +84,7 @@ def shown(value: Any) -> str | None:
 class RawTable:
     """A table as found: columns by the name found, all of `height` rows.
 
-    ``beside`` are names that are allowed in it too, but read elsewhere; they are told where a name is unknown.
+    ``beside`` are names that are allowed in it too, but read elsewhere: told where a name is unknown.
     """
 
     origin: Origin

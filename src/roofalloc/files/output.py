@@ -15,7 +15,7 @@ from ..errors import OutputError
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, removed if it is still there at the end; OSError becomes OutputError."""
+    """A temporary name beside `path`, removed if still there at the end; OSError becomes OutputError."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
