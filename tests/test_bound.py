@@ -1,24 +1,27 @@
-"""The bound of a certificate against brute force, against the contract's formula, and against the relaxation."""
+"""The bound of a certificate against brute force, the contract's formula, and the linear relaxation."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle import Oracle, Outcome
 from scipy.optimize import linprog
-from strategies import certificates, instances
 
+from oracle import Oracle, Outcome
 from roofalloc.audit import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step
 from roofalloc.errors import UsageError
 from roofalloc.instance import Instance
 from roofalloc.plan import Certificate
+from strategies import certificates, instances
+
+PRICED = [f.name for f in fields(Certificate) if f.name != "term"]
 
 thorough = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -70,9 +73,8 @@ def formula(instance: Instance, certificate: Certificate, held: list[Fraction]) 
     """The contract's bound, symbol by symbol, without the combination of a connection point's options."""
     oracle, policy, term = Oracle(instance), instance.policy, certificate.term
     price = {
-        name: {key: Fraction(value) for key, value in getattr(certificate, name).items()}
-        for name in ("villages", "sources", "connection_points", "limits", "require", "roofs", "implied", "held", "regions")
-    }  # fmt: skip
+        name: {key: Fraction(value) for key, value in getattr(certificate, name).items()} for name in PRICED
+    }
     v, lend, m, e = (price[n] for n in ("villages", "sources", "connection_points", "held"))
     h, q, b = (price[n] for n in ("limits", "require", "implied"))
     kappa = Fraction(term == "-capital")
@@ -84,7 +86,7 @@ def formula(instance: Instance, certificate: Certificate, held: list[Fraction]) 
     result -= sum(q.get(at, 0) * oracle.floor(f) for at, f in enumerate(policy.require))
     earlier = []
     for at, held_term in enumerate(policy.objective):
-        if held_term.term == term or term == FEASIBILITY:
+        if term in (held_term.term, FEASIBILITY):
             break
         least = held_term.term.startswith("-")
         level = held[at] + Fraction(held_term.tolerance) * (1 if least else -1)
@@ -149,10 +151,14 @@ def formula(instance: Instance, certificate: Certificate, held: list[Fraction]) 
 def knapsack(oracle: Oracle, roof: dict, capital: int, lend: dict, u: Fraction) -> Fraction | None:
     """K_ik in yuan; None where the sources cannot reach the capital."""
     offers = sorted(
-        (lend.get(s["id"], 0) + Fraction(s["rate"], 10**9) * u, math.ceil(Fraction(s["max_share"] * capital, 10**6)), s["amount"])
+        (
+            lend.get(s["id"], 0) + Fraction(s["rate"], 10**9) * u,
+            math.ceil(Fraction(s["max_share"] * capital, 10**6)),
+            s["amount"],
+        )
         for s in oracle.sources
         if oracle.inside(roof["region"], s["region"])
-    ) if capital else []  # fmt: skip
+    )
     cost, left = Fraction(0), capital
     for unit_cost, most, _ in offers:
         cost += unit_cost * Fraction(min(left, most), 100)
@@ -162,7 +168,7 @@ def knapsack(oracle: Oracle, roof: dict, capital: int, lend: dict, u: Fraction) 
 
 @st.composite
 def audits(draw: st.DrawFn, plain: bool = False):
-    """An instance, a term of its objective (or feasibility), prices, and the values of a plan that holds them."""
+    """An instance, and prices for a term of its objective or for its feasibility."""
     instance = draw(instances(plain))
     oracle = Oracle(instance)
     names = [t.term for t in instance.policy.objective]
@@ -218,7 +224,7 @@ def test_it_is_the_contracts_formula_or_tighter_by_connection_points(audit, held
 
 
 def relaxation(oracle: Oracle, term: str, held: list[Fraction]) -> tuple[float, Certificate] | None:
-    """The linear relaxation of the contract's model (section 2) and its dual prices; None if it is infeasible."""
+    """The linear relaxation of the contract's model and its dual prices; None if it is infeasible."""
     policy = oracle.policy
     names = [t.term for t in policy.objective]
     earlier = list(zip(policy.objective, held, strict=False))[: names.index(term)]
@@ -268,7 +274,7 @@ def relaxation(oracle: Oracle, term: str, held: list[Fraction]) -> tuple[float, 
                     rows["sources", s["id"]][0][f] = 1.0
                     income[i][f] = s["rate"] / 1e9
             equal["capital", i, k] = ({**shares, y: -yuan(option["capital"])}, 0.0)
-        one = ({y: 1.0 for y in built[i]}, 1.0)
+        one = (dict.fromkeys(built[i], 1.0), 1.0)
         (rows if roof["status"] == "candidate" else equal)["one", i] = one
     received: dict[str, dict[int, float]] = {v: {} for v in oracle.home}
     paying: dict[int, float] = {}
@@ -285,13 +291,13 @@ def relaxation(oracle: Oracle, term: str, held: list[Fraction]) -> tuple[float, 
         people[z] = d
         received[d.village][z] = yuan(d.need)
         roofs_there = [y for i, j in oracle.links if j == d.village for y in built[i]]
-        rows["implied", key] = ({z: 1.0, **{y: -d.count for y in roofs_there}}, 0.0)
+        rows["implied", key] = ({z: 1.0, **dict.fromkeys(roofs_there, -d.count)}, 0.0)
 
     def worth(name: str) -> dict[int, float]:
         if name == "-capital":
             return {y: -c for y, (_, c) in capital_of.items()}
         if name == "-links":
-            return {w: -1.0 for w in paying}
+            return dict.fromkeys(paying, -1.0)
         if name == "villages":
             return {z: 1.0 for z, d in people.items() if d.collective}
         priority = int(name[7:]) if name.startswith("people@") else None
@@ -389,3 +395,201 @@ def test_at_the_dual_prices_it_is_the_value_of_the_relaxation(instance, data):
         assert exact <= value + 1e-5 * max(1, abs(value))
         if instance.roofs["connection_point"].null_count() == instance.roofs.height:
             assert exact >= value - 1e-5 * max(1, abs(value))
+
+
+# --- by hand
+
+
+def village(**policy) -> Instance:
+    """Two roofs behind one transformer, one loan, two villages of equal households."""
+    options = [{"kw": 10, "capital": 500, "income": 100}, {"kw": 5, "capital": 300, "income": 60}]
+    return Instance.from_records(
+        name="two",
+        regions=[{"id": "city"}, {"id": "a", "parent": "city"}, {"id": "b", "parent": "city"}],
+        sources=[
+            {"id": "loan", "amount": 1000, "rate": Decimal("0.05"), "max_share": Decimal("0.9")},
+            {"id": "grant", "amount": 200},
+        ],
+        connection_points=[{"id": "g", "limit_kw": 15}],
+        roofs=[
+            {"id": r, "region": "city", "connection_point": "g", "options": options} for r in ("r1", "r2")
+        ],
+        villages=[
+            {"id": "v1", "region": "a", "collective_need": 50, "collective_people": 3},
+            {"id": "v2", "region": "b"},
+        ],
+        households=[{"id": f"h{k}", "village": f"v{1 + k % 2}", "people": 2, "need": 20} for k in range(6)],
+        policy=policy,
+    )
+
+
+def test_without_prices_everybody_is_reached_and_nothing_costs_anything():
+    instance = village(objective=["people", "-capital", "villages", "fairness", "-links"])
+    assert bound(instance, Certificate("people")) == 15
+    assert bound(instance, Certificate("-capital")) == 0
+    assert bound(instance, Certificate("villages")) == 1
+    assert bound(instance, Certificate("fairness")) == 1
+    assert bound(instance, Certificate("-links")) == 0
+
+
+def test_a_price_on_income_counts_what_two_roofs_can_earn_within_the_transformers_limit():
+    # 15 kW host the 10 kW and the 5 kW option: 160 yuan less the loan's 5 % of nine tenths of 800
+    instance = village()
+    prices = Certificate("people", villages={"v1": Decimal("0.1"), "v2": Decimal("0.1")})
+    assert bound(instance, prices) == Fraction(160, 10)  # a grant without a price pays for everything
+    dear = replace(prices, sources={"grant": Decimal("0.01")})
+    assert bound(instance, dear) == Fraction(160, 10) + 2 - Fraction(720 * 5, 1000) - Fraction(80, 100)
+
+
+def test_a_transformer_with_too_many_combinations_keeps_its_price():
+    roofs = [
+        {
+            "id": f"r{k:02}",
+            "region": "city",
+            "connection_point": "g",
+            "options": [{"kw": Decimal(2**k) / 1000, "capital": 0, "income": 2**k + Decimal(k) / 100}],
+        }
+        for k in range(20)
+    ]
+    instance = Instance.from_records(
+        name="many",
+        regions=[{"id": "city"}],
+        connection_points=[{"id": "g", "limit_kw": Decimal(2**19) / 1000}],
+        roofs=roofs,
+        villages=[{"id": "v", "region": "city"}],
+        households=[{"id": "h", "village": "v", "people": 1, "need": 10**6}],
+    )
+    prices = Certificate("people", villages={"v": Decimal(1)}, connection_points={"g": Decimal(2000)})
+    assert bound(instance, prices) == 2000 * Fraction(2**19, 1000)
+
+
+def test_a_committed_roof_that_nobody_can_finance_leaves_no_plan():
+    instance = village()
+    roofs = instance.roofs.with_columns(status=pl.lit("committed"))
+    broke = instance.replace(roofs=roofs, sources=instance.sources.filter(pl.col("id") == "loan"))
+    assert bound(broke, Certificate(FEASIBILITY)) == -math.inf
+    assert bound(broke, Certificate("people")) < 0
+    with pytest.raises(UsageError, match="proves that there is no plan"):
+        rounded_bound(broke, "people", -math.inf)
+
+
+def test_two_committed_roofs_that_one_transformer_cannot_host_leave_no_plan():
+    instance = village()
+    options = instance.options.filter(pl.col("id") == "1")
+    crowded = instance.replace(roofs=instance.roofs.with_columns(status=pl.lit("committed")), options=options)
+    assert bound(crowded, Certificate(FEASIBILITY)) == -math.inf
+
+
+def test_prices_prove_that_a_floor_cannot_be_met():
+    instance = village(require=[{"people": 12}])
+    certificate = Certificate(
+        FEASIBILITY,
+        require={0: Decimal("1")},
+        villages={"v1": Decimal("0.1"), "v2": Decimal("0.1")},
+        sources={"loan": Decimal("0.02"), "grant": Decimal("0.02")},
+    )
+    assert bound(instance, replace(certificate, require={0: Decimal("2")}, villages={})) >= 0
+    short = bound(village(require=[{"people": 200}]), certificate)
+    assert short < 0
+
+
+def test_figures_that_overflow_64_bits_are_exact():
+    yuan = Decimal("7000000000000.03")
+    option = {"kw": 10**3, "capital": yuan, "income": Decimal("8000000000000.01")}
+    household = {"village": "v", "people": 10**9, "need": Decimal("1000000000000.09"), "count": 10**3}
+    huge = Instance.from_records(
+        name="huge",
+        regions=[{"id": "city"}],
+        sources=[{"id": "s", "amount": Decimal("9000000000000.07"), "rate": Decimal("0.999999999")}],
+        roofs=[{"id": "r", "region": "city", "options": [option]}],
+        villages=[{"id": "v", "region": "city"}],
+        households=[{"id": f"h{k}", **household} for k in range(3)],
+    )
+    v, s = Decimal("0.000123456789012345678901"), Decimal("0.000000000000000000001")
+    worth = 10**9 - Fraction("1000000000000.09") * Fraction(v)
+    net = Fraction(v) * Fraction("8000000000000.01")
+    net -= Fraction("7000000000000.03") * (Fraction(s) + Fraction("0.999999999") * Fraction(v))
+    expected = Fraction("9000000000000.07") * Fraction(s) + net + 3000 * max(Fraction(0), worth)
+    assert net > 0
+    assert bound(huge, Certificate("people", villages={"v": v}, sources={"s": s})) == expected
+
+
+@pytest.mark.parametrize(
+    ("prices", "message"),
+    [
+        (
+            {"villages": {"v1": Decimal("-0.1")}},
+            r"villages\['v1'\]: found Decimal\('-0.1'\), expected a decimal price",
+        ),
+        ({"villages": {"v1": 0.1}}, "found 0.1, expected a decimal price of at least 0"),
+        ({"sources": {"loan": Decimal("NaN")}}, "expected a decimal price"),
+        ({"sources": {"loan": "much"}}, "found 'much', expected a decimal price"),
+        ({"villages": {"v1": Decimal("1E+5000")}}, "expected at most 400 digits"),
+        ({"villages": {"v9": Decimal(1)}}, "the village 'v9', which the instance does not have"),
+        ({"implied": {"h9": Decimal(1)}}, "the implied row of 'h9', which the instance does not have"),
+        ({"implied": {"collective:v2": Decimal(1)}}, "the implied row of 'collective:v2'"),
+        ({"require": {0: Decimal(1)}}, "prices floor 0, but there are 0"),
+        ({"limits": {-1: Decimal(1)}}, "prices limit -1, but there are 0"),
+        ({"held": {0: Decimal(1)}}, "prices earlier term 0, but there are 0"),
+        ({"regions": {"a": Decimal(1)}}, "prices regions, but no fairness is held"),
+        ({"regions": {"city": Decimal(1)}}, "the region of fairness 'city'"),
+        (
+            {"villages": {"v1": Decimal(1)}, "roofs": {"r1": Decimal("0.999")}},
+            r"roofs\['r1'\]: found 0.999, expected at least what its village 'v1' demands",
+        ),
+    ],
+)
+def test_prices_that_prove_nothing_are_refused(prices, message):
+    with pytest.raises(UsageError, match=message):
+        bound(village(), Certificate("people", **prices))
+
+
+def test_a_certificate_of_an_unknown_term_is_refused():
+    with pytest.raises(UsageError, match="unknown term 'income'; the terms are people, villages"):
+        bound(village(), Certificate("income"))
+
+
+def test_a_held_term_is_priced_at_its_value_less_its_tolerance():
+    instance = village(objective=[{"term": "people", "tolerance": 2}, "-capital"])
+    prices = Certificate("-capital", held={0: Decimal(30)}, villages={"v1": Decimal(5), "v2": Decimal(5)})
+    assert bound(instance, prices, [Fraction(10)]) - bound(instance, prices, [Fraction(11)]) == 30
+    with pytest.raises(UsageError, match="earlier term 'people', whose held value is not given"):
+        bound(instance, prices)
+
+
+def test_a_link_may_be_paid_at_a_price_below_its_villages():
+    # r1 pays at most its income of 100 yuan on a link, and v2 needs 60 in all
+    instance = village(objective=["-links"], require=[{"people": 4}])
+    prices = Certificate("-links", villages={"v2": Decimal("0.03")}, require={0: Decimal("0.2")})
+    low = replace(prices, roofs={"r1": Decimal("0.014"), "r2": Decimal("0.014")})
+    assert bound(instance, low) < bound(instance, prices)
+    with pytest.raises(UsageError, match="what its village 'v2' demands"):
+        bound(instance, replace(prices, roofs={"r1": Decimal("0.013")}))
+
+
+def test_bounds_are_rounded_outward_to_nine_places_then_inward_to_the_step():
+    whole = village()
+    assert rounded_bound(whole, "people", Fraction(14999999999, 10**9)) == 14
+    assert rounded_bound(whole, "people", Fraction(149999999999, 10**10)) == 15  # outward first
+    assert rounded_bound(whole, "-capital", Fraction(-12345001, 10**5)) == Fraction(12346, 100)
+    assert rounded_bound(whole, "-capital", Fraction(-12345, 100) - Fraction(1, 10**10)) == Fraction(
+        12345, 100
+    )
+    assert rounded_bound(whole, "-links", Fraction(-21, 10)) == 3
+    assert rounded_bound(whole, "fairness", Fraction(1, 3)) == Fraction(333333334, 10**9)
+    weighted = whole.replace(households=whole.households.with_columns(weight=pl.Series([1500, *[1000] * 5])))
+    assert term_step(weighted, "people") == Fraction(1, 1000)
+    assert rounded_bound(weighted, "people", Fraction(149999, 10000)) == Fraction(14999, 1000)
+
+
+def test_optimality_is_the_lack_of_a_better_attainable_value():
+    instance = village()
+    assert leaves_no_better(instance, "people", Fraction(14), Fraction(14))
+    assert not leaves_no_better(instance, "people", Fraction(14), Fraction(15))
+    assert not leaves_no_better(instance, "people", Fraction(14), None)
+    assert leaves_no_better(instance, "-capital", Fraction("300.05"), Fraction("300.05"))
+    assert not leaves_no_better(instance, "-capital", Fraction("300.05"), Fraction("300.04"))
+    # shares are ninths in a (6 people and a collective of 3) and sixths in b
+    assert leaves_no_better(instance, "fairness", Fraction(1, 3), Fraction("0.444"))
+    assert not leaves_no_better(instance, "fairness", Fraction(1, 3), Fraction("0.445"))
+    assert leaves_no_better(instance, "fairness", Fraction(1), Fraction(1))
