@@ -339,7 +339,7 @@ def build(
     if implied and not projected:
         _implied_rows(rows, problem, y0, z0)
     if pairs:
-        _link_rows(rows, problem, net, income_unit, x0, columns["u"].start)
+        _link_rows(rows, problem, net, income_unit, x0, z0, columns["u"].start)
 
     cost, score_unit = _objective(rows, problem, stage, columns, capital_unit)
     _held_rows(rows, problem, stage, columns, capital_unit)
@@ -416,7 +416,9 @@ def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int) -> None:
         rows.add(np.full(len(options), start + c), y0 + options, -float(problem.count[c]))
 
 
-def _link_rows(rows: _Rows, problem: Problem, net: Floats, income_unit: float, x0: int, u0: int) -> None:
+def _link_rows(
+    rows: _Rows, problem: Problem, net: Floats, income_unit: float, x0: int, z0: int, u0: int
+) -> None:
     """x_ij <= M_ij u_ij, the counts of paying links, and the least payment."""
     policy = problem.instance.policy
     roof, village = problem.pairs
@@ -437,6 +439,20 @@ def _link_rows(rows: _Rows, problem: Problem, net: Floats, income_unit: float, x
     of_pair = np.repeat(pairs, sizes)
     offset = np.arange(len(of_pair)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     rows.add(start + of_pair, problem.option_ptr[roof[of_pair]] + offset, -1.0)
+    # Who is reached is paid by some link; by one that can pay the whole need where one link is all there is.
+    sizes = np.bincount(village, minlength=problem.n_villages)[problem.class_village]
+    if sizes.sum() <= IMPLIED_LIMIT:
+        by_village = np.argsort(village, kind="stable")
+        ptr = np.searchsorted(village[by_village], np.arange(problem.n_villages + 1))
+        of_class = np.repeat(np.arange(problem.n_classes), sizes)
+        offset = np.arange(len(of_class)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        pair = by_village[ptr[problem.class_village[of_class]] + offset]
+        if policy.max_roofs_per_village == 1:
+            able = most[roof[pair]] * (1 + 1e-9) >= problem.need[of_class] / income_unit
+            of_class, pair = of_class[able], pair[able]
+        start = rows.block("paid", np.arange(problem.n_classes), -INFINITY, 0.0)
+        rows.add(start + np.arange(problem.n_classes), z0 + np.arange(problem.n_classes), 1.0)
+        rows.add(start + of_class, u0 + pair, -problem.count[of_class].astype(float))
     if policy.min_payment is not None:
         start = rows.block("least", pairs, 0.0, INFINITY)
         rows.add(start + pairs, x0 + pairs, 1.0)
