@@ -197,7 +197,7 @@ def build(problem: Problem, stage: Stage, reserve: bool = False) -> Model:
     leaving = _groups(tail, first_village + problem.n_villages)
     entering = _groups(head, first_village + problem.n_villages)
 
-    # sum_k y_ik <= 1                                          one option a roof (= 1 if operating or committed)
+    # sum_k y_ik <= 1                                          one option a roof (= 1 if it must have one)
     for i in range(problem.n_roofs):
         lp += _sum(y, options_of[i]) == built[i]
 
@@ -216,7 +216,7 @@ def build(problem: Problem, stage: Stage, reserve: bool = False) -> Model:
     for draws, amount in zip(draws_on, problem.source_amount.tolist(), strict=True):
         lp += _sum(f, draws) <= amount / capital_unit
 
-    # sum_j x_ij + ceil(sum_s rate_s f_is) <= sum_k income_ik y_ik a roof pays out no more than it nets
+    # sum_j x_ij + ceil(sum_s rate_s f_is) <= sum_k income_ik y_ik    a roof pays out no more than it nets
     for i in range(problem.n_roofs):
         debt = _dot(rate, f, draws_of[i])
         lp += _sum(x, leaving[i]) + debt <= _dot(net / income_unit, y, options_of[i])

@@ -35,6 +35,7 @@ HEADER_ROUNDS = 5e-9  # CBC writes the optimum with eight decimals
 POLL = 0.05  # seconds between two looks at `Run.cancelled`
 PATIENCE = 3.0  # seconds from asking a solver to stop until it is killed
 
+End = Literal["ended", "time", "cancelled"]
 NewBound = Callable[[float], None]
 
 
@@ -111,7 +112,7 @@ def _check(name: str, options: Mapping[str, Any]) -> None:
     """Refuse options that the solver does not have."""
     names, and_others = _parameters(name)
     unknown = [option for option in options if option not in names]
-    if name == "HiGHS":
+    if name == "HiGHS" and unknown:
         _check_highs({option: options[option] for option in unknown})
     elif unknown and not and_others:
         raise UsageError(f"{name} has no option {unknown[0]!r}; it has {', '.join(names)}")
@@ -137,14 +138,16 @@ class _Log:
 
     new_bound: NewBound
     bound: float | None = None
+    has_plan: bool = False
     last: str = ""
 
     def read(self, line: str) -> None:
         self.last = line.strip() or self.last
         if found := re.search(r"Continuous objective value is (\S+)", line):
             self._take(float(found[1]), digits=6)
-        elif found := re.search(r"best possible (\S+?)\)? ", line):
+        elif found := re.search(r"best possible (-?[\d.]+(e[+-]\d+)?)", line):
             self._take(-float(found[1]), digits=8)
+        self.has_plan |= "solution of" in line or "olution found of" in line
 
     def _take(self, bound: float, digits: int) -> None:
         if abs(bound) >= 1e49:  # CBC's "unknown"
@@ -188,7 +191,14 @@ def _cbc(
     command += [part for word, value in settings.items() for part in (f"-{word}", str(value))]
     command += _cbc_options(options)
     log = _Log(new_bound)
-    end = _watch([*command, "-solve", "-solution", solution], run, log.read, ask=True)
+    if run.seconds_left <= 0 or run.cancelled():
+        return Found(False, None, "cancelled" if run.cancelled() else "time")
+    end = _watch(
+        [*command, "-solve", "-solution", solution],
+        run,
+        log.read,
+        lambda end: PATIENCE if log.has_plan else 0.0,
+    )
     if not os.path.exists(solution):
         if end in ("time", "cancelled"):
             return Found(False, log.bound, end)
@@ -231,9 +241,7 @@ def _cbc_values(lines: Any) -> Any:
         yield words[1], float(words[2])
 
 
-def _judge_cbc(
-    lp: Any, header: str, values: Mapping[str, float], log: _Log, end: Literal["ended", "time", "cancelled"]
-) -> Found:
+def _judge_cbc(lp: Any, header: str, values: Mapping[str, float], log: _Log, end: End) -> Found:
     """What CBC claims in the first line of its solution file.
 
     "Optimal - ...", "Optimal (within gap tolerance) - ...", "Infeasible - ...", "Integer infeasible - ...",
@@ -260,8 +268,6 @@ def _judge_cbc(
 
 def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float, folder: Path) -> Found:
     settings: dict[str, Any] = {"msg": False, "gapRel": gap}
-    if run.deadline is not None:
-        settings["timeLimit"] = max(run.seconds_left, 0.01)
     if run.threads is not None:
         settings["threads"] = run.threads
     if name == "HiGHS":
@@ -270,15 +276,16 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
             "mip_feasibility_tolerance": TOLERANCE,
             "primal_feasibility_tolerance": TOLERANCE,
         }
-    settings |= options
+    names, and_others = _parameters(name)
+    settings = {k: v for k, v in settings.items() if k in names or and_others} | dict(options)
     lp.toJson(str(folder / "model.json"))
-    (folder / "request.json").write_text(json.dumps({"solver": name, "settings": settings}))
+    ends_at = time.time() + run.seconds_left if run.deadline is not None and "timeLimit" in names else None
+    request = {"solver": name, "settings": settings, "ends_at": ends_at}
+    (folder / "request.json").write_text(json.dumps(request))
     words: list[str] = []
     # -P: this folder holds a pulp.py that must not hide PuLP
-    command = [sys.executable, "-P", "-m", "roofalloc.solvers.pulp_backends", str(folder)]
-    begun = time.monotonic()
-    end = _watch(command, run, words.append, ask=False)
-    late = "timeLimit" in settings and time.monotonic() - begun >= settings["timeLimit"]
+    command = [sys.executable, "-P", "-m", "roofalloc.solvers.pulp_child", str(folder)]
+    end = _watch(command, run, words.append, lambda end: PATIENCE if end == "time" else 0.0, ask=False)
     reply = folder / "reply.json"
     if not reply.exists():
         if end in ("time", "cancelled"):
@@ -286,6 +293,7 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
         raise SolverError(f"{name} ended without an answer; its last words: {''.join(words[-1:]).strip()}")
     answer = json.loads(reply.read_text())
     bound: float | None = answer["bound"]
+    late: bool = answer["late"]
     if answer["status"] == pulp.LpSolutionInfeasible and not late:
         return Found(False, None, "proved", infeasible=True)
     if answer["values"] is None:
@@ -303,50 +311,21 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     return Found(True, bound, "failed", message=f"{name} stopped early")
 
 
-def _child(folder: Path) -> None:
-    """Solve the model in ``folder`` and leave the reply there."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    pulp.v4_migration.set_v4_migration_warnings(False)
-    request = json.loads((folder / "request.json").read_text())
-    names, and_others = _parameters(request["solver"])
-    settings = {k: v for k, v in request["settings"].items() if and_others or k in names}
-    _, lp = pulp.LpProblem.fromJson(str(folder / "model.json"))
-    lp.solve(pulp.getSolver(request["solver"], **settings))
-    values = None
-    if lp.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible) and _is_plan(lp):
-        values = {v.name: v.varValue for v in lp.variables()}
-    bound = None
-    if request["solver"] == "HiGHS":  # the others do not say, or not in one way
-        dual = -lp.solverModel.getInfo().mip_dual_bound
-        bound = dual if abs(dual) < 1e49 else None
-    draft = folder / "reply.draft"
-    draft.write_text(json.dumps({"status": lp.sol_status, "values": values, "bound": bound}))
-    draft.rename(folder / "reply.json")
-
-
-def _is_plan(lp: Any) -> bool:
-    """Whether the values are whole where they must be and keep every row: PuLP may hand over an LP point."""
-    return all(v.varValue is not None and v.valid(1e-5) for v in lp.variables()) and lp.valid(1e-5)
-
-
-def _die_with_parent() -> None:
-    """End this process and what it started once the parent's end of the pipe is closed."""
-    sys.stdin.read()
-    _signal_group(os.getpid(), "SIGKILL")
-
-
 # --- processes --------------------------------------------------------------------------------------------
 
 
 def _watch(
-    command: list[str], run: Run, on_line: Callable[[str], None], ask: bool
-) -> Literal["ended", "time", "cancelled"]:
+    command: list[str],
+    run: Run,
+    on_line: Callable[[str], None],
+    patience: Callable[[End], float],
+    ask: bool = True,
+) -> End:
     """Run a command until it ends, or until the deadline or the user stops it.
 
     The command runs in a session of its own, so that a Ctrl-C at the terminal reaches only this process.
-    With ``ask`` it is stopped as if by Ctrl-C, and has `PATIENCE` seconds to write what it has; without,
-    it is given these seconds after the deadline only, which it knows. Its output goes through
-    a pipe: should this process be killed, the command ends at its next word.
+    To stop it, ``ask`` it as if by Ctrl-C, and give it ``patience(why)`` seconds to write what it has.
+    Its output goes through a pipe: should this process be killed, the command ends at its next word.
     """
     process = subprocess.Popen(
         command,
@@ -360,13 +339,13 @@ def _watch(
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     reader = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
     reader.start()
-    end: Literal["ended", "time", "cancelled"] = "ended"
+    end: End = "ended"
     kill_at = float("inf")
     try:
         while time.monotonic() < kill_at:
             if end == "ended" and (run.cancelled() or run.seconds_left <= 0):
                 end = "cancelled" if run.cancelled() else "time"
-                kill_at = time.monotonic() + (PATIENCE if ask or end == "time" else 0)
+                kill_at = time.monotonic() + patience(end)
                 if ask:
                     _signal_group(process.pid, "SIGINT")
             try:
@@ -403,7 +382,3 @@ def _signal_group(pid: int, name: str) -> None:
             os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         pass
-
-
-if __name__ == "__main__":
-    _child(Path(sys.argv[1]))
