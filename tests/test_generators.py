@@ -20,6 +20,7 @@ from roofalloc.errors import UsageError
 from roofalloc.financing import ASSUMPTIONS, annuity_rate, debt_service, derived_income, yield_kwh
 from roofalloc.generators.draws import Draws, apportion
 from roofalloc.generators.liaocheng import NAMED, UNITS, ZONES
+from roofalloc.generators.parts import source_table
 from roofalloc.instance import SCHEMA
 from roofalloc.links import Forest, derive_links, distance_m
 
@@ -397,6 +398,18 @@ def test_liaocheng_s_70_million_lift_about_23_300_of_40_000_people(liaocheng: ra
     assert (people["each"] == 3_000_00).mean() == pytest.approx(0.5, abs=0.01)
     cheapest_first = people.sort("each").filter(pl.col("need").cum_sum() <= 70_000_000_00)
     assert cheapest_first["people"].sum() == pytest.approx(23_300, rel=0.02)
+
+
+@pytest.mark.slow
+def test_liaocheng_s_roofs_reach_about_as_many_when_all_are_equipped_and_lent(liaocheng: ra.Instance) -> None:
+    """With every station lent in full, no grid limit and payments within the distance: 4 % fewer."""
+    everything = liaocheng.replace(
+        roofs=liaocheng.roofs.with_columns(pl.col("status").replace("committed", "candidate")),
+        sources=source_table([("bank", "Bank", None, 10**12, 49_000_000, 15, 1_000_000)]),
+        connection_points=liaocheng.connection_points.with_columns(limit_watts=pl.lit(10**9, pl.Int64)),
+        policy=ra.Policy(max_distance_km=liaocheng.policy.max_distance_km),
+    )
+    assert relaxation(everything)[0] == pytest.approx(23_300, rel=0.05)
 
 
 def test_liaocheng_s_running_stations_are_those_of_the_report(usable: pl.DataFrame) -> None:
