@@ -53,10 +53,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class NestedOptions(Origin):
-    """Options inside the roofs of a JSON document: faults name the roof's row and the option's position."""
+    """Options inside the roofs of a document: faults name the roof's row and the option's position.
+
+    ``misshapen`` are the roofs in which some option could not be read at all.
+    """
 
     roofs: Sequence[int] = ()
     places: Sequence[int] = ()
+    misshapen: Sequence[int] = ()
 
     def fault(
         self, position: int | None, column: str | None, value: Any, expected: str, hint: str | None
@@ -418,22 +422,25 @@ class DocumentReader:
         rows: list[Any] = []
         roofs: list[int] = []
         places: list[int] = []
+        misshapen: list[int] = []
         for k, options in enumerate(nested):
             if options is None:
                 continue
             if not isinstance(options, (list, tuple)):
                 self.report.add(origin, "options", row=k, value=_brief(options), expected="a list of options")
+                misshapen.append(k)
                 continue
             for place, option in enumerate(options):
                 if not isinstance(option, Mapping):
                     self.report.add(
                         origin, f"options[{place}]", row=k, value=_brief(option), expected="an option object"
                     )
+                    misshapen.append(k)
                     continue
                 rows.append(option)
                 roofs.append(k)
                 places.append(place)
-        where = NestedOptions(origin.path, "options", origin.row, roofs, places)
+        where = NestedOptions(origin.path, "options", origin.row, roofs, places, misshapen)
         self.twice(where, rows)
         for k, row in enumerate(rows):
             if "roof" in row:
@@ -821,6 +828,9 @@ class Draft:
         found = roofs.join(count, left_on="id", right_on="roof", how="left", maintain_order="left")
         options = found["options"].fill_null(0)
         known = roofs["id"].is_not_null()
+        origin = self.origin("options")
+        if isinstance(origin, NestedOptions) and origin.misshapen:
+            known &= ~pl.Series(range(roofs.height), dtype=pl.Int64).is_in(list(origin.misshapen))
         self.report.rows(
             self.origin("roofs"),
             "options",
@@ -838,7 +848,7 @@ class Draft:
 
     def _check_coordinates(self) -> None:
         """Longitude and latitude come together; both are needed where links go by distance."""
-        by_distance = "links" not in self.raw and self.given("policy", "max_distance_km").all()
+        by_distance = "links" not in self.raw and self.policy["max_distance_km"] is not None
         for table in ("roofs", "villages"):
             frame, origin = self.frames[table], self.origin(table)
             lon, lat = self.given(table, "lon"), self.given(table, "lat")
@@ -908,7 +918,7 @@ class Draft:
             ("households", "weight", pl.col("people") * pl.col("weight").cast(pl.Float64) * count),
         ):
             value = self.frames[table].select(total.cast(pl.Float64).sum()).item()
-            if value > c.LARGEST:
+            if value > float(c.LARGEST):
                 wanted = f"a total of at most {c.LARGEST:,} in the smallest unit"
                 self.report.add(
                     self.origin(table), column, value=f"{value:.6g}", expected=wanted, hint=c.TOO_LARGE
