@@ -43,13 +43,13 @@ def unpaid_sets(problem: Problem, net: Floats, demand: Floats, tolerance: float 
     lack = asked - flow.delivered
     if lack.sum() <= tolerance:
         return []
-    found = []
-    for part in _parts(problem, flow.short):
-        short = float(lack[part].sum())
-        if short > tolerance / 10:
-            found.append((short, part))
-    found.sort(key=lambda item: -item[0])
-    return [part for _, part in found]
+    found: dict[bytes, tuple[float, Bools]] = {}
+    for villages in (flow.short, flow.short_most):
+        for part in _parts(problem, villages):
+            short = float(lack[part].sum())
+            if short > tolerance / 10:
+                found[part.tobytes()] = (short, part)
+    return [part for _, part in sorted(found.values(), key=lambda item: -item[0])]
 
 
 def _parts(problem: Problem, villages: Bools) -> Iterator[Bools]:

@@ -22,7 +22,8 @@ class Flow:
     arcs : (n_arcs,) flow on each arc
     sent : (n_roofs,) what each roof pays out
     delivered : (n_villages,) what each village receives, at most its demand
-    short : (n_villages,) villages on the sink side of the min cut: the set W that cannot be paid;
+    short, short_most : (n_villages,) the smallest and the largest set W of villages that cannot be paid
+        by as much as is missing (the sink sides of the min cuts next to the sink and next to the source);
         all false where every demand is met
     """
 
@@ -30,6 +31,7 @@ class Flow:
     sent: Ints
     delivered: Ints
     short: Bools
+    short_most: Bools
 
 
 def max_flow(n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints) -> Flow:
@@ -77,18 +79,21 @@ def max_flow(n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints) -
         unit = 1
     arcs = flow[n_roofs : n_roofs + n_arcs]
     delivered = flow[n_roofs + n_arcs :]
-    short = np.zeros(n_villages, bool)
+    short = short_most = np.zeros(n_villages, bool)
     if (delivered < demand).any():
-        # Everything from which an unpaid village can still be reached in the residual network.
-        backwards = (capacity > flow, flow > 0)
-        rows = np.concatenate([v[backwards[0]], u[backwards[1]]])
-        cols = np.concatenate([u[backwards[0]], v[backwards[1]]])
-        graph = sp.csr_matrix((np.ones(len(rows)), (rows, cols)), shape=(n_nodes + 2, n_nodes + 2))
-        seen = breadth_first_order(graph, sink, return_predecessors=False)
-        mark = np.zeros(n_nodes + 2, bool)
-        mark[seen] = True
-        short = mark[n_nodes - n_villages : n_nodes]
-    return Flow(arcs, flow[:n_roofs], delivered, short)
+        open_, back = capacity > flow, flow > 0
+        rows, cols = np.concatenate([u[open_], v[back]]), np.concatenate([v[open_], u[back]])
+        residual = sp.csr_matrix((np.ones(len(rows)), (rows, cols)), shape=(n_nodes + 2, n_nodes + 2))
+        villages = slice(n_nodes - n_villages, n_nodes)
+        short = _reachable(residual.T.tocsr(), sink)[villages]
+        short_most = ~_reachable(residual, source)[villages]
+    return Flow(arcs, flow[:n_roofs], delivered, short, short_most)
+
+
+def _reachable(graph: sp.csr_matrix, start: int) -> Bools:
+    mark = np.zeros(graph.shape[0], bool)
+    mark[breadth_first_order(graph, start, return_predecessors=False)] = True
+    return mark
 
 
 def decompose(

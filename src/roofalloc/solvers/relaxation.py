@@ -20,6 +20,8 @@ from .model import HostingRow, Model, build, stack
 
 Key = TypeVar("Key", int, str)
 WHOLE = 20_000  # options, classes and arcs; below, the model with links is solved as it is
+TAIL, TAIL_ROUNDS = 1e-5, 4  # stop once so many rounds move the bound by no more than this part
+PENALTY = 1e4  # of an artificial column, in the dearest column's cost
 UNPAID = 1000.0  # fen in all that may stay unpaid in the relaxation
 
 
@@ -180,15 +182,24 @@ class _Master:
         self.base = np.flatnonzero(keep)
         self.rows = model.matrix.tocsr()[self.base]
         rest = slice(self.n_yf, None)
+        self.n_rest = len(model.cost) - self.n_yf
+        # Rows that ask for something may have to wait for the fillings that give it: artificial columns.
+        asks = np.flatnonzero(model.row_lower[self.base] > 0)
+        artificial = sp.csc_matrix(
+            (np.ones(len(asks)), (asks, np.arange(len(asks)))), shape=(len(self.base), len(asks))
+        )
+        self.n_artificial = len(asks)
+        penalty = PENALTY * max(1.0, float(np.abs(model.cost).max(initial=0.0)))
         self.highs = pass_lp(
-            model.cost[rest],
-            model.lower[rest],
-            model.upper[rest],
-            self.rows[:, rest].tocsc(),
+            np.concatenate([model.cost[rest], np.full(len(asks), penalty)]),
+            np.concatenate([model.lower[rest], np.zeros(len(asks))]),
+            np.concatenate([model.upper[rest], np.full(len(asks), np.inf)]),
+            sp.hstack([self.rows[:, rest], artificial], format="csc"),
             model.row_lower[self.base],
             model.row_upper[self.base],
         )
         stop_on(self.highs, run)
+        self.missing = 0.0  # what the artificial columns stand in for
         self.sets: list[Bools] = []
         self.hosting: list[HostingRow] = []
         self.is_set: list[bool] = []
@@ -219,7 +230,8 @@ class _Master:
             return
         fresh = stack(parts, len(self.model.cost))
         yf = fresh[:, : self.n_yf] @ self.fillings.matrix
-        entries = sp.hstack([fresh[:, self.n_yf :], yf], format="csr")
+        none = sp.csr_matrix((len(parts), self.n_artificial))
+        entries = sp.hstack([fresh[:, self.n_yf :], none, yf], format="csr")
         limits = np.array([0.0] * len(sets) + [r.limit for r in hosting])
         self.highs.addRows(
             len(parts),
@@ -243,8 +255,9 @@ class _Master:
         model, problem = self.model, self.problem
         solution = self.highs.getSolution()
         values, dual = np.array(solution.col_value), np.array(solution.row_dual)
-        n_rest = len(model.cost) - self.n_yf
-        vector = np.concatenate([self.fillings.matrix @ values[n_rest:], values[:n_rest]])
+        fillings = values[self.n_rest + self.n_artificial :]
+        self.missing = float(values[self.n_rest :][: self.n_artificial].sum())
+        vector = np.concatenate([self.fillings.matrix @ fillings, values[: self.n_rest]])
         reduced = model.cost - self.rows.T @ dual
         of_model = np.zeros(model.matrix.shape[0])
         of_model[self.base] = dual[: len(self.base)]
@@ -273,14 +286,22 @@ def _may_net_below_zero(problem: Problem) -> Bools:
     return result
 
 
+def _tailing_off(bounds: list[float]) -> bool:
+    """Whether the last rounds brought less than is worth their time."""
+    recent = bounds[-TAIL_ROUNDS:]
+    return len(bounds) > 2 * TAIL_ROUNDS and max(recent) - min(recent) <= TAIL * max(1.0, abs(recent[-1]))
+
+
 def _relax_by_cuts(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     master = _Master(problem, stage, run)
     hosting = Hosting(problem)
     master.add_rows([np.ones(problem.n_villages, bool)], [])
     best: Relaxation | None = None
+    bounds: list[float] = []
     while (found := master.solve()) is not None:
         best = found
-        if run.cancelled() or run.seconds_left <= 0:
+        bounds.append(found.bound)
+        if run.cancelled() or run.seconds_left <= 0 or _tailing_off(bounds):
             break
         columns = master.fillings.price(found.reduced[: master.n_yf])
         sets = unpaid_sets(problem, *found.model.money(found.vector), tolerance=UNPAID)
@@ -290,7 +311,7 @@ def _relax_by_cuts(problem: Problem, stage: Stage, run: Run) -> Relaxation | Non
             break
         master.add_columns(columns)
         master.add_rows(sets, rows)
-    if best is None:
+    if best is None or master.missing > 1e-6:
         return None
     # An option's reduced cost is that of its cheapest filling.
     return replace(best, reduced=best.reduced * best.model.score_unit)
