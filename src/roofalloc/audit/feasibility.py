@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from .exact import Ints, group_sums, product, total
 from .model import FEN, RATE, SHARE, WATT, IntArray, Model
 from .report import Finding, Report
 
+_T = TypeVar("_T")
 _TABLES: Mapping[str, Mapping[str, Any]] = {
     "built": BUILT,
     "financing": FINANCING,
@@ -64,7 +65,7 @@ class _Audit:
         self._financing()
         self._payments()
         self._reached()
-        with_plan = self.plan.status not in ("infeasible", "no_plan")
+        with_plan = not _one_of(self.plan.status, "infeasible", "no_plan")
         if with_plan:
             self._must_stand()
             self._floors()
@@ -123,6 +124,17 @@ class _Audit:
             self._add("malformed", f"{name}[{row}]", frame.row(row), ", ".join(schema), "a value is missing")
         return table.filter(whole)
 
+    def _listed(self, name: str, kind: type[_T]) -> list[_T]:
+        """The items of a list of the plan; what is not of its kind is a finding and left out."""
+        items = getattr(self.plan, name, None)
+        if not isinstance(items, Sequence):
+            self._add("malformed", name, type(items).__name__, "a list", "no list")
+            return []
+        for at, item in enumerate(items):
+            if not isinstance(item, kind):
+                self._add("malformed", f"{name}[{at}]", type(item).__name__, kind.__name__, "not one")
+        return [item for item in items if isinstance(item, kind)]
+
     def _rows(self, name: str, keys: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, list[IntArray]]:
         """The rows of a table whose ids are known and that come first, and the ids' positions."""
         table = self.tables[name]
@@ -154,11 +166,11 @@ class _Audit:
             ("name", self.plan.instance_name, self.instance.name),
             ("sha256", self.plan.instance_sha256, self.instance.sha256),
         ):
-            if found != expected:
+            if not isinstance(found, str) or found != expected:
                 self._add(
                     f"instance-{key}", f"instance.{key}", found, expected, "a plan for another instance"
                 )
-        if self.plan.status not in ("optimal", "feasible", "infeasible", "no_plan"):
+        if not _one_of(self.plan.status, "optimal", "feasible", "infeasible", "no_plan"):
             self._add(
                 "status",
                 "status",
@@ -498,7 +510,7 @@ class _Audit:
         )
 
     def _total(self, place: str, found: Any, expected: Any) -> None:
-        if found != expected or isinstance(found, bool):
+        if not isinstance(found, int) or found != expected:
             self._add("total", place, found, expected, "not the total of the decisions")
 
     def _totals_by(self, name: str, expected: Mapping[str, Any]) -> None:
@@ -529,8 +541,8 @@ class _Audit:
         capital = total(self.capital[model.new])
         self.values = {name: value_of(model, name, self.reached, capital, self.n_links) for name in names}
         certificates = self._certificates(names)
-        entries = self.plan.objective if isinstance(self.plan.objective, Sequence) else ()
-        found = [getattr(entry, "term", None) for entry in entries]
+        entries = self._listed("objective", TermResult)
+        found = [entry.term for entry in entries]
         if found != names:
             self._add("objective", "objective", found, names, "not the terms of the policy, in order")
             return
@@ -544,19 +556,19 @@ class _Audit:
             )
             held.append(value)
         optimal = all(entry.status == "optimal" for entry in entries)
-        if self.plan.status == "optimal" and not optimal:
+        if _one_of(self.plan.status, "optimal") and not optimal:
             self._add("status", "status", "optimal", "feasible", "optimal only if every term is")
 
     def _certificates(self, names: Sequence[str]) -> dict[str, Certificate]:
         certificates: dict[str, Certificate] = {}
-        for at, certificate in enumerate(self.plan.certificates):
-            term = getattr(certificate, "term", None)
+        for at, certificate in enumerate(self._listed("certificates", Certificate)):
+            term = certificate.term
             if term not in names or term in certificates:
                 self._add(
                     "certificate", f"certificates[{at}]", term, ", ".join(names), "not one for each term"
                 )
             else:
-                certificates[str(term)] = certificate
+                certificates[term] = certificate
         return certificates
 
     def _nothing(self) -> None:
@@ -574,7 +586,7 @@ class _Audit:
         if status == "no_plan":
             self.notes.append("no plan was found; nothing is proved")
             return
-        for at, certificate in enumerate(self.plan.certificates):
+        for at, certificate in enumerate(self._listed("certificates", Certificate)):
             proved = self._bound(f"certificates[{at}]", replace(certificate, term=FEASIBILITY), ())
             if proved is not None and proved < 0:
                 self.notes.append(
@@ -613,7 +625,7 @@ class _Audit:
     ) -> Fraction | float | None:
         try:
             return bound(self.instance, certificate, held)
-        except UsageError as error:
+        except (UsageError, AttributeError, TypeError, ValueError) as error:
             self._add("certificate", place, str(error), "valid prices", "a certificate that proves nothing")
             return None
 
@@ -728,6 +740,10 @@ class _Claim:
             )
         known = "none" if self.bound is None else _decimal(self.bound)
         return f"{term}: better values are not excluded; bound {known}, the certificate proves {certified}"
+
+
+def _one_of(found: Any, *names: str) -> bool:
+    return isinstance(found, str) and found in names
 
 
 def _said(said: Any, at: int, shown: Callable[[Any], str]) -> str:

@@ -64,6 +64,7 @@ class Report:
 
 
 def _shown(value: Fraction) -> str:
-    if value.denominator in (1, 10, 100, 1000):
-        return f"{float(value):.10g}" if abs(value) < 10**9 else str(value)
-    return f"{float(value):.9f} = {value}"
+    """A decimal where nine places hold it, else also the fraction."""
+    places = value * 10**9
+    decimal = f"{round(places) / 10**9:.9f}".rstrip("0").rstrip(".") if abs(places) < 2**53 else str(value)
+    return decimal if places.denominator == 1 else f"{decimal} = {value}"
