@@ -247,6 +247,8 @@ def relaxation(instance: ra.Instance) -> tuple[float, dict[str, np.ndarray]]:
     rows: dict[str, tuple[sp.csr_matrix, np.ndarray]] = {}
 
     def row(name: str, entries: list[tuple[Any, Any, Any]], bound: Any) -> None:
+        if not entries:
+            return
         i, j, v = (np.concatenate([np.broadcast_to(e[k], np.shape(e[1])) for e in entries]) for k in range(3))
         rows[name] = sp.csr_matrix((v, (i, j)), shape=(len(bound), n)), np.asarray(bound, float)
 
