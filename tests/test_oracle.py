@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from oracle import Oracle, optimum
 
+from oracle import Oracle, optimum
 from roofalloc.instance import Instance
 
 
@@ -41,7 +41,7 @@ def test_debt_service_of_a_fraction_of_a_fen_costs_a_whole_one():
 
 
 def test_capital_is_split_fen_by_fen_so_that_rounding_costs_least():
-    # 2 fen at a half and 4 at a quarter cost 1 + 1 = 2, rounded once: the split matters, not the sum of ceilings
+    # 2 fen at a half and 4 at a quarter cost exactly 2 fen
     sources = [{"id": "a", "amount": "0.02", "rate": "0.5"}, {"id": "b", "amount": "0.04", "rate": "0.25"}]
     outcome = optimum(one(sources=sources)).outcome
     assert outcome is not None
