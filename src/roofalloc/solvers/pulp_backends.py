@@ -134,7 +134,7 @@ def _check_highs(options: Mapping[str, Any]) -> None:
 
 @dataclass
 class _Log:
-    """Reads CBC's log as it comes. CBC minimises -objective, so "best possible" has the other sign."""
+    """Reads CBC's log as it comes, of a model that minimises -objective."""
 
     new_bound: NewBound
     bound: float | None = None
@@ -144,7 +144,7 @@ class _Log:
     def read(self, line: str) -> None:
         self.last = line.strip() or self.last
         if found := re.search(r"Continuous objective value is (\S+)", line):
-            self._take(float(found[1]), digits=6)
+            self._take(-float(found[1]), digits=6)
         elif found := re.search(r"best possible (-?[\d.]+(e[+-]\d+)?)", line):
             self._take(-float(found[1]), digits=8)
         self.has_plan |= "solution of" in line or "olution found of" in line
@@ -168,9 +168,10 @@ def _cbc(
     folder: Path,
 ) -> Found:
     model, start, solution = (str(folder / name) for name in ("model.mps", "start.mst", "solution.txt"))
-    variables, names, *_ = lp.writeMPS(model, rename=1)
+    # Minimised: given a start and "-max", CBC 2.10.3 can call a plan optimal that is not.
+    variables, names, *_ = lp.writeMPS(model, mpsSense=pulp.LpMinimize, rename=1)
     path = pulp.PULP_CBC_CMD.pulp_cbc_path if name == CBC[0] else pulp.COIN_CMD().path
-    command = [path, model, "-max"]
+    command = [path, model]
     begun = {v.name: v.varValue for v in variables if v.cat == pulp.LpInteger and v.varValue is not None}
     if begun:
         _write_start(start, {names[v]: value for v, value in begun.items()})
@@ -255,7 +256,7 @@ def _judge_cbc(lp: Any, header: str, values: Mapping[str, float], log: _Log, end
     if header.startswith("Optimal"):
         if "within gap" in header:
             return Found(True, log.bound, "gap")
-        return Found(True, HEADER_ROUNDS + float(header.rsplit(maxsplit=1)[-1]), "proved")
+        return Found(True, HEADER_ROUNDS - float(header.rsplit(maxsplit=1)[-1]), "proved")
     if end != "ended":
         return Found(solved, log.bound, end)
     if header.startswith("Stopped on time"):
