@@ -357,19 +357,15 @@ def exact_integers(values: pl.Series, places: int) -> tuple[pl.Series, dict[str,
 
 
 def _from_text(values: pl.Series, places: int) -> tuple[pl.Series, dict[str, pl.Series]]:
-    digits = 15 - places if places < 9 else 8
-    fraction = rf"(\.\d{{1,{places}}}0*)?" if places else r"(\.0+)?"
-    plain = values.str.contains(rf"^-?[0-9]{{1,{digits + 1}}}{fraction}$".replace(r"\d", "[0-9]"))
-    exact = (
-        pl.select(pl.when(plain).then(values))
-        .to_series()
-        .cast(pl.Decimal(38, places), strict=False)
-        .to_physical()
-        .cast(pl.Int64)
-    )
-    odd = (values.is_not_null() & ~plain).arg_true()
-    if not len(odd):
+    # up to 18 digits in all are safe in 64 bits and nearly all there is; the rest goes through Python
+    fraction = rf"(\.[0-9]{{1,{places}}}0*)?" if places else r"(\.0+)?"
+    text = pl.col("text")
+    plain = text.str.contains(rf"^-?[0-9]{{1,{18 - places}}}{fraction}$")
+    scaled = pl.when(plain).then(text).cast(pl.Decimal(38, places), strict=False).to_physical()
+    exact = values.to_frame("text").select(scaled.cast(pl.Int64)).to_series()
+    if exact.null_count() == values.null_count():
         return exact, {}
+    odd = (values.is_not_null() & exact.is_null()).arg_true()
     found = [_integer_or_reason(text, places) for text in values.gather(odd)]
     exact = exact.scatter(odd, pl.Series([k if isinstance(k, int) else None for k in found], dtype=pl.Int64))
     reasons = {}
@@ -410,13 +406,15 @@ def _integer_or_reason(text: str, places: int) -> int | str:
 
 def doubles(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Coordinates: the nearest doubles, null where absent or wrong, and the mask of the wrong ones."""
+    number = pl.col("value").cast(pl.Float64, strict=False)
     if values.dtype == pl.String:
-        good = values.str.contains(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$")
-        found = pl.select(pl.when(good).then(values)).to_series().cast(pl.Float64, strict=False)
-    else:
-        found = values.cast(pl.Float64, strict=False)
-    finite = found.is_finite().fill_null(False)
-    return pl.select(pl.when(finite).then(found + 0.0)).to_series(), values.is_not_null() & ~finite
+        good = pl.col("value").str.contains(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$")
+        number = pl.when(good).then(pl.col("value")).cast(pl.Float64, strict=False)
+    found = values.to_frame("value").select(
+        number=pl.when(number.is_finite()).then(number + 0.0),  # -0.0 becomes 0.0
+        wrong=pl.col("value").is_not_null() & ~number.is_finite().fill_null(False),
+    )
+    return found["number"], found["wrong"]
 
 
 def decimal_text(value: int, places: int) -> str:

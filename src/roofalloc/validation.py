@@ -131,6 +131,8 @@ class Report:
         hint: str | Callable[[int], str | None] | None = None,
     ) -> None:
         """A fault at every row of the mask; `values` and `hint` may depend on the row's position."""
+        if not mask.any():
+            return
         where = mask.fill_null(False).arg_true()
         self.count += len(where)
         where = where.head(self.MOST)
@@ -189,14 +191,16 @@ def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra:
 
     ``x_...`` columns follow as literals where `extra`; other unknown columns are faults.
     """
+    if not raw.columns and not raw.height:
+        return pl.DataFrame(schema={spec.key: _memory_type(spec) for spec in specs})
     known = {spec.name for spec in specs}
     told = [*(spec.name for spec in specs), *raw.beside]
     kept: list[pl.Series] = []
     for spec in specs:
         found = raw.columns.get(spec.name)
         if found is None:
-            kept.append(pl.repeat(None, raw.height, dtype=_memory_type(spec), eager=True).alias(spec.key))
-            if spec.required and (raw.height or raw.columns):
+            kept.append(pl.Series(spec.key, [None], dtype=_memory_type(spec)).new_from_index(0, raw.height))
+            if spec.required:
                 report.add(raw.origin, spec.name, expected=spec.expected, hint=MISSING)
         else:
             kept.append(_parse_column(raw, found, spec, report).alias(spec.key))
@@ -222,7 +226,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
     values = found.values
     if values.dtype == pl.String and (empty := values == "").any():
         values = pl.select(pl.when(~empty).then(values)).to_series()  # an empty text is absent in every form
-    if spec.required:
+    if spec.required and values.null_count():
         report.rows(raw.origin, spec.name, values.is_null(), expected=spec.expected, hint=MISSING)
 
     allowed = {
@@ -242,9 +246,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
         exact, reasons = c.exact_integers(values, spec.places)
         for reason, mask in reasons.items():
             fault(mask, "not a whole number" if reason == c.TOO_FINE and not spec.places else reason)
-        large = exact.abs() > c.LARGEST
-        fault(large, c.TOO_LARGE)
-        return _within(_without(exact, large), spec, fault)
+        return _within(exact, spec, fault)
     if spec.kind == "float":
         exact, odd = c.doubles(values)
         fault(odd, c.NOT_A_NUMBER)
@@ -255,7 +257,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
         odd = values.str.contains(r"^\s|\s$|\p{Cc}")
         fault(odd, "blanks or control characters")
     elif spec.kind == "choice":
-        odd = values.is_not_null() & ~values.is_in(list(spec.choices))
+        odd = ~values.is_in(list(spec.choices))
         if odd.any():
             report.rows(
                 raw.origin,
@@ -270,15 +272,12 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
 
 
 def _within(values: pl.Series, spec: c.Column, fault: Callable[..., None]) -> pl.Series:
-    outside = []
-    if spec.low is not None:
-        outside.append(values < spec.low)
-    if spec.high is not None:
-        outside.append(values > spec.high)
-    for odd in outside:
-        if odd.any():
-            fault(odd, "out of range")
-            values = _without(values, odd)
+    if spec.low is not None and (values < spec.low).any():
+        fault(values < spec.low, "out of range")
+        values = _without(values, values < spec.low)
+    if spec.high is not None and (values > spec.high).any():
+        fault(values > spec.high, "out of range")
+        values = _without(values, values > spec.high)
     return values
 
 
@@ -735,6 +734,8 @@ class Draft:
     def _check_unique(self, table: str) -> None:
         """An id stands once in its table, an option's once in its roof, a link once."""
         frame, origin = self.frames[table], self.origin(table)
+        if not frame.height:
+            return
         keys = {"options": ["roof", "id"], "links": ["roof", "village"]}.get(table, ["id"])
         known = pl.all_horizontal(pl.col(keys).is_not_null())
         if len(keys) == 1 and frame["id"].is_sorted():
@@ -768,12 +769,10 @@ class Draft:
     def _check_references(self, table: str, specs: Sequence[c.Column], frame: pl.DataFrame) -> None:
         """What is referred to exists."""
         for spec in specs:
-            if spec.kind != "reference" or (
-                (table, spec.name) == ("roofs", "serves") and not self.given(table, "serves").any()
-            ):
+            if spec.kind != "reference" or frame[spec.key].null_count() == frame.height:
                 continue
             values, ids = frame[spec.key], self.frames[spec.refers]["id"].drop_nulls()
-            unknown = values.is_not_null() & ~values.is_in(ids.unique().implode())
+            unknown = ~values.is_in(ids.implode())
             if (table, spec.name) == ("roofs", "serves"):  # where not given it is the region, told there
                 unknown &= self.given(table, "serves")
             if unknown.any():
@@ -917,6 +916,8 @@ class Draft:
             ("households", "people", pl.col("people") * 1000.0 * count),
             ("households", "weight", pl.col("people") * pl.col("weight").cast(pl.Float64) * count),
         ):
+            if not self.frames[table].height:
+                continue
             value = self.frames[table].select(total.cast(pl.Float64).sum()).item()
             if value > float(c.LARGEST):
                 wanted = f"a total of at most {c.LARGEST:,} in the smallest unit"
