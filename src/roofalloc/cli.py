@@ -468,10 +468,9 @@ def _stem(instance: Path) -> str:
 
 def _refuse_output(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot be written or holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} exists and is not a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "plan.json").is_file():
-        raise OutputError(f"{folder} exists and is not a plan: it has no plan.json; choose another with -o")
+    from .files.plans import refuse_plan_folder
+
+    refuse_plan_folder(folder)
     base = folder.absolute()
     while not base.exists():
         base = base.parent
@@ -497,13 +496,16 @@ def _save(write: Callable[[Path], object], folder: Path) -> None:
 
 
 class _writing:  # noqa: N801
-    """Anything that goes wrong inside is a failure to write ``target``."""
+    """Anything that goes wrong inside is a failure to write ``target``, whose parents are made first."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
 
     def __enter__(self) -> None:
-        pass
+        try:
+            self.target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.__exit__(type(error), error, None)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, OSError):

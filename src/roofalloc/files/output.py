@@ -60,7 +60,7 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
         written; then `path` is as it was.
     """
     path = Path(os.path.realpath(path))
-    _refuse_foreign(path, mark, ours)
+    refuse_foreign(path, mark, ours)
     with _beside(path) as temporary:
         temporary.mkdir()
         fill(temporary)
@@ -76,7 +76,8 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
             temporary.replace(path)
 
 
-def _refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:
+def refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:
+    """Raise OutputError where `write_folder` would not replace what stands at `path`."""
     if not path.exists():
         return
     if not path.is_dir():

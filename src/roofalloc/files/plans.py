@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -30,7 +31,7 @@ from ..validation import (
 )
 from . import documents
 from .ledger import ledger
-from .output import write_folder
+from .output import refuse_foreign, write_folder
 
 FORMAT = "roofalloc-plan/1"
 PLAN = "plan.json"
@@ -92,6 +93,11 @@ TOTALS = (
 REGION = (*(_whole(name) for name in ("people", "households", "villages")), _money("paid"))
 
 # Writing ----------------------------------------------------------------------------------------------------
+
+
+def refuse_plan_folder(folder: Path) -> None:
+    """Raise OutputError where a plan would not replace what stands at `folder`: for before a long solve."""
+    refuse_foreign(Path(os.path.realpath(folder)), PLAN, _NAMES.__contains__)
 
 
 def write_plan_folder(plan: Plan, result: Result | None, folder: Path, instance: Instance | None) -> None:
