@@ -30,6 +30,18 @@ from roofalloc.errors import SolverError, UsageError
 from roofalloc.solvers.base import Run, Stopped
 
 CBC = ("PULP_CBC_CMD", "COIN_CMD")
+#: Options of PuLP's CBC that can be set here, and CBC's word where it is another or one of several.
+CBC_OPTIONS = {
+    "gapRel": "ratio",
+    "gapAbs": "allow",
+    "timeLimit": "sec",
+    "threads": "threads",
+    "strong": "strong",
+    "maxNodes": "maxNodes",
+    "presolve": None,
+    "cuts": None,
+    "options": None,
+}
 TOLERANCE = 1e-9  # of a model unit: far below one fen
 HEADER_ROUNDS = 5e-9  # CBC writes the optimum with eight decimals
 POLL = 0.05  # seconds between two looks at `Run.cancelled`
@@ -110,7 +122,7 @@ def _parameters(name: str) -> tuple[list[str], bool]:
 
 def _check(name: str, options: Mapping[str, Any]) -> None:
     """Refuse options that the solver does not have."""
-    names, and_others = _parameters(name)
+    names, and_others = (list(CBC_OPTIONS), False) if name in CBC else _parameters(name)
     unknown = [option for option in options if option not in names]
     if name == "HiGHS" and unknown:
         _check_highs({option: options[option] for option in unknown})
@@ -212,7 +224,6 @@ def _cbc(
 
 def _cbc_options(options: Mapping[str, Any]) -> list[str]:
     """The user's options in CBC's own words, as PuLP would write them."""
-    words = {"gapRel": "ratio", "gapAbs": "allow", "timeLimit": "sec"}
     command: list[str] = []
     for name, value in options.items():
         if name == "options":
@@ -222,10 +233,8 @@ def _cbc_options(options: Mapping[str, Any]) -> list[str]:
             command += ["-gomory", "on", "-knapsack", "on", "-probing", "on"] if value else ["-cuts", "off"]
         elif name == "presolve":
             command += ["-presolve", "on" if value else "off"]
-        elif name in ("threads", "strong", "maxNodes", "timeMode", *words):
-            command += [f"-{words.get(name, name)}", str(value)]
         else:
-            raise UsageError(f"CBC's option {name!r} cannot be set here")
+            command += [f"-{CBC_OPTIONS[name]}", str(value)]
     return command
 
 
@@ -304,7 +313,8 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     lp.assignVarsVals(answer["values"])
     objective = lp.objective.value() or 0.0
     if answer["status"] == pulp.LpSolutionOptimal and not late:
-        if gap == 0 or (bound is not None and bound - objective <= 1e-9 * max(1.0, abs(objective))):
+        to_proof = gap == 0 and not options
+        if to_proof or (bound is not None and bound - objective <= 1e-9 * max(1.0, abs(objective))):
             return Found(True, objective if bound is None else max(bound, objective), "proved")
         return Found(True, bound, "gap")
     if late:
