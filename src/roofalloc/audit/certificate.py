@@ -588,11 +588,11 @@ def _best_combination(roofs: list[list[tuple[int, int]]], limit: int, plain: int
     Dynamic programme over watts that keeps only combinations that no lighter one equals. Returns
     ``plain``, never smaller, where that is too much work, and None where nothing fits.
     """
-    frontiers = [_frontier(choices, limit) for choices in roofs]
+    frontiers = [_frontier([(watts, -worth) for watts, worth in choices], limit) for choices in roofs]
     if not all(frontiers):
         return None
     if sum(f[-1][0] for f in frontiers) <= limit:
-        return sum(f[-1][1] for f in frontiers)
+        return -sum(f[-1][1] for f in frontiers)
     room = limit - sum(f[0][0] for f in frontiers)
     work = 0
     states = [(0, 0)]
@@ -604,13 +604,17 @@ def _best_combination(roofs: list[list[tuple[int, int]]], limit: int, plain: int
         states = _frontier([(w + dw, x + dx) for w, x in states for dw, dx in frontier], room)
         if not states:
             return None
-    return states[-1][1]
+    return -states[-1][1]
 
 
 def _frontier(choices: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]:
-    """Those within the limit that are worth more than every lighter one, lightest first."""
+    """Pairs of watts and cost within the limit that cost less than every lighter one, lightest first."""
     kept: list[tuple[int, int]] = []
-    for watts, worth in sorted(choices, key=lambda c: (c[0], -c[1])):
-        if watts <= limit and (not kept or worth > kept[-1][1]):
-            kept.append((watts, worth))
+    least = math.inf
+    for choice in sorted(choices):
+        if choice[0] > limit:
+            break
+        if choice[1] < least:
+            kept.append(choice)
+            least = choice[1]
     return kept
