@@ -208,6 +208,15 @@ def test_money_grid_floors_and_incomes_bind_in_a_town(seed: int) -> None:
     assert (price["floors"] > 1e-6).any()
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("flavour", [{}, {"floors": True}, {"least_capital": True}])
+def test_small_instances_can_be_met(seed: int, flavour: dict[str, bool]) -> None:
+    """The relaxation has a solution: the committed fits limits and budgets, floors are in reach."""
+    instance = ra.generate("hamlet", seed, **flavour)
+    value, _ = relaxation(instance)
+    assert value >= sum(floor.people or 0 for floor in instance.policy.require)
+
+
 def test_distances_split_a_town_into_markets() -> None:
     assert any(
         len(np.unique(relaxation(ra.generate("town", seed))[1]["villages"].round(6))) > 1 for seed in range(4)
@@ -300,7 +309,7 @@ def relaxation(instance: ra.Instance) -> tuple[float, dict[str, np.ndarray]]:
             for floor in instance.policy.require
         ]
         least = [
-            -np.ceil((floor.share or 0) * (people * count)[w].sum() / 1e6)
+            -(floor.people or np.ceil((floor.share or 0) * (people * count)[w].sum() / 1e6))
             for floor, w in zip(instance.policy.require, held, strict=True)
         ]
         row("floors", [(k, columns[3][w], -people[w]) for k, w in enumerate(held)], least)

@@ -157,10 +157,10 @@ def synthetic(kind: str, seed: int, flavour: Flavour) -> Instance:
     people = _people(scale, regions, draws)
     sites = _sites(scale, regions, draws)
     options = _options(sites, draws)
-    capital = _candidate_capital(sites, options, len(regions.districts))
+    capital, committed = _capital(sites, options, len(regions.districts))
     points = point_table(sites.point, sites.watts, sites.status, draws)
     sources = _sources(scale, regions, capital, draws)
-    limits = _limits(regions, capital, draws)
+    limits = _limits(regions, capital, committed, draws)
     earned, needed = _within_reach(sites, options, people, len(regions.districts))
     wanted = scale.floors if flavour.floors is None else flavour.floors
     floors = _floors(scale, regions, earned, needed) if wanted else ()
@@ -369,11 +369,14 @@ def _options(sites: _Sites, draws: Draws) -> pl.DataFrame:
     )
 
 
-def _candidate_capital(sites: _Sites, options: pl.DataFrame, districts: int) -> IntArray:
-    """What it costs to give each candidate and committed roof its dearest option, by district [fen]."""
+def _capital(sites: _Sites, options: pl.DataFrame, districts: int) -> tuple[IntArray, IntArray]:
+    """By district, what all new roofs cost at their dearest, and the committed ones alone [fen]."""
     dearest = options.group_by("roof", maintain_order=True).agg(pl.col("capital").max())["capital"].to_numpy()
-    new = sites.status <= 1
-    return np.bincount(sites.district[new], dearest[new], districts).astype(np.int64)  # exact, as above
+    new, committed = (
+        np.bincount(sites.district[k], dearest[k], districts).astype(np.int64)  # exact: far below 2**53 fen
+        for k in (sites.status <= 1, sites.status == 1)
+    )
+    return new, committed
 
 
 def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -> pl.DataFrame:
@@ -400,12 +403,12 @@ def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -
     return source_table(rows)
 
 
-def _limits(regions: _Regions, capital: IntArray, draws: Draws) -> tuple[Limit, ...]:
-    """A ceiling on the new capital of each district: 48 to 66 % of what its candidates would cost."""
+def _limits(regions: _Regions, capital: IntArray, committed: IntArray, draws: Draws) -> tuple[Limit, ...]:
+    """A ceiling on a district's new capital: 48 to 66 % of all of it, and at least the committed."""
     parts = draws.integers(480, 660, len(capital))
     return tuple(
-        Limit(region=district, capital=int(most) * int(part) // 1000 // YUAN * YUAN)
-        for district, most, part in zip(regions.districts, capital, parts, strict=True)
+        Limit(region=district, capital=max(int(most) * int(part) // 1000 // YUAN * YUAN, int(least)))
+        for district, most, part, least in zip(regions.districts, capital, parts, committed, strict=True)
     )
 
 
