@@ -284,9 +284,8 @@ def _sites(places: _Places, draws: Draws) -> _Sites:
 
     reach = np.array([4_000, 2_500, 3_000])[group]
     lon, lat = _spread(places, town, unit, reach, draws)
-    ours = (
-        np.array([u.id in ZONES for u in UNITS])[unit] | of_city
-    )  # the zones carry the city's countryside too
+    # The zones' roofs carry the countryside of the whole city too.
+    ours = np.array([u.id in ZONES for u in UNITS])[unit] | of_city
     names = [u.id for u in UNITS]
     point = np.cumsum((np.diff(unit, prepend=-1) != 0) | (np.arange(n) % 5 == 0)) - 1
     table = pl.DataFrame(
