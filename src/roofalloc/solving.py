@@ -472,13 +472,16 @@ def _term_result(
     bound, by_prices = reported(best), reported(certified)
     optimal = bound is not None and leaves_no_better(problem.instance, term.term, value, bound)
     alone = by_prices is not None and leaves_no_better(problem.instance, term.term, value, by_prices)
-    proof: Literal["certificate", "search"] | None = None
-    if bound is not None:
-        proof = "certificate" if alone or bound == by_prices else "search"
     if alone:
         bound = by_prices
+    proof: Literal["certificate", "search"] | None = "certificate" if alone else _beyond(bound, by_prices)
     gap = None if bound is None else float(abs(bound - value) / max(1, abs(value)))
     return TermResult(term.term, value, bound, by_prices, gap, proof, "optimal" if optimal else "feasible")
+
+
+def _beyond(bound: Fraction | None, certified: Fraction | None) -> Literal["search"] | None:
+    """Who proves what the certificate leaves open: the search, where its bound is the tighter."""
+    return None if bound == certified else "search"
 
 
 def _restate(problem: Problem, known: TermResult, term: Term, decisions: Decisions) -> TermResult:
@@ -486,7 +489,8 @@ def _restate(problem: Problem, known: TermResult, term: Term, decisions: Decisio
     if value == known.value:
         return known
     gap = None if known.bound is None else float(abs(known.bound - value) / max(1, abs(value)))
-    return replace(known, value=value, gap=gap, status="feasible")
+    proof = _beyond(known.bound, known.certified_bound)
+    return replace(known, value=value, gap=gap, proof=proof, status="feasible")
 
 
 # --- plans ---------------------------------------------------------------------------------------------
