@@ -24,7 +24,6 @@ from roofalloc.plan import (
     FINANCING,
     HOUSEHOLDS,
     PAYMENTS,
-    Certificate,
     Plan,
     TermResult,
     Totals,
@@ -131,10 +130,11 @@ class Oracle:
         ]
         for chosen in product(*lists):
             built = {r["id"]: o for r, o in zip(self.roofs, chosen, strict=True) if o is not None}
-            if self._hosted(built) and self._within_limits(built):
+            if self.hosted(built) and self._within_limits(built):
                 yield built
 
-    def _hosted(self, built: dict[str, dict]) -> bool:
+    def hosted(self, built: dict[str, dict]) -> bool:
+        """Whether every connection point can host what is built."""
         return all(
             sum(
                 built[r["id"]]["watts"] for r in self.roofs if r["connection_point"] == g and r["id"] in built
@@ -211,7 +211,7 @@ class Oracle:
         for built in self.choices():
             nets = self.nets(built)
             for reached in product(*(range(d.count + 1) for d in self.demands)):
-                if not nets or not self._floors_met(reached):
+                if not nets or not self.floors_met(reached):
                     continue
                 needs = {
                     v["id"]: sum(
@@ -228,12 +228,16 @@ class Oracle:
                     links, net, given = min(ways, key=lambda way: len(way[0]))
                     yield Outcome(built, reached, net, given, links)
 
+    def lives_in(self, demand: Demand, region: str | None) -> bool:
+        """Whether a demand's village stands in region*."""
+        return self.inside(self.home[demand.village], region)
+
     def people(self, reached: tuple[int, ...], region: str | None = None, priority: int | None = None) -> int:
         """Heads reached in region*, of one priority or all."""
         return sum(
             d.people * z
             for d, z in zip(self.demands, reached, strict=True)
-            if self.inside(self.home[d.village], region) and priority in (None, d.priority)
+            if self.lives_in(d, region) and priority in (None, d.priority)
         )
 
     def floor(self, floor: Floor) -> int:
@@ -243,7 +247,8 @@ class Oracle:
         everybody = self.people(tuple(d.count for d in self.demands), floor.region, floor.priority)
         return ceil(Fraction(floor.share, 10**6) * everybody)
 
-    def _floors_met(self, reached: tuple[int, ...]) -> bool:
+    def floors_met(self, reached: tuple[int, ...]) -> bool:
+        """Whether every floor is met."""
         return all(self.people(reached, f.region, f.priority) >= self.floor(f) for f in self.policy.require)
 
     @cached_property
@@ -372,47 +377,118 @@ def optimum(instance: Instance) -> Optimum:
     return Oracle(instance).optimum()
 
 
-def plan_of(instance: Instance, outcome: Outcome, certificates: tuple[Certificate, ...] = ()) -> Plan:
+@dataclass(frozen=True)
+class Decisions:
+    """What a plan decides: options by roof, capital by roof and source, payments, how many of each demand."""
+
+    options: dict[str, dict]
+    given: dict[tuple[str, str], int]
+    payments: dict[tuple[str, str], int]
+    reached: tuple[int, ...]
+
+
+def decisions_of(instance: Instance, outcome: Outcome) -> Decisions:
+    """An outcome with its payments."""
+    return Decisions(outcome.options, outcome.given, Oracle(instance).payments(outcome), outcome.reached)
+
+
+def debt_service(oracle: Oracle, decisions: Decisions, roof: str) -> int:
+    """Fen a year that a roof owes, rounded up once."""
+    rates = {s["id"]: Fraction(s["rate"], 10**9) for s in oracle.sources}
+    return ceil(sum((rates[s] * f for (i, s), f in decisions.given.items() if i == roof), Fraction(0)))
+
+
+def broken(instance: Instance, decisions: Decisions) -> set[str]:
+    """The constraints of the contract that decisions break, by the codes of the audit."""
+    oracle, policy = Oracle(instance), instance.policy
+    options, given, payments = decisions.options, decisions.given, decisions.payments
+    roofs = {r["id"]: r for r in oracle.roofs}
+    sources = {s["id"]: s for s in oracle.sources}
+    codes = set()
+
+    def note(code: str, is_broken: bool) -> None:
+        if is_broken:
+            codes.add(code)
+
+    for (i, s), amount in given.items():
+        share = Fraction(sources[s]["max_share"], 10**6)
+        note("financing-without-station", i not in options)
+        note("financing-of-operating", i in options and roofs[i]["status"] == "operating")
+        note("source-region", not oracle.inside(roofs[i]["region"], sources[s]["region"]))
+        note("max-share", amount > (ceil(share * options[i]["capital"]) if i in options else 0))
+    for s, source in sources.items():
+        note("source-amount", sum(f for (_, t), f in given.items() if t == s) > source["amount"])
+    for i, roof in roofs.items():
+        note(f"{roof['status']}-not-built", roof["status"] in ("committed", "operating") and i not in options)
+        if i in options:
+            capital = sum(f for (j, _), f in given.items() if j == i)
+            note("capital-without-source", roof["status"] != "operating" and capital != options[i]["capital"])
+            paid = sum(x for (j, _), x in payments.items() if j == i)
+            note("overspent", paid + debt_service(oracle, decisions, i) > options[i]["income"])
+        degree = sum(j == i for j, _ in payments)
+        note("max-villages-per-roof", degree > (policy.max_villages_per_roof or degree))
+    for (i, j), amount in payments.items():
+        note("payment-without-station", i not in options)
+        note("payment-without-link", (i, j) not in oracle.links)
+        note("min-payment", amount < (policy.min_payment or 1))
+    for v in oracle.home:
+        need = sum(
+            d.need * z for d, z in zip(oracle.demands, decisions.reached, strict=True) if d.village == v
+        )
+        note("need-unpaid", need > sum(x for (_, j), x in payments.items() if j == v))
+        degree = sum(j == v for _, j in payments)
+        note("max-roofs-per-village", degree > (policy.max_roofs_per_village or degree))
+    note("hosting", not oracle.hosted(options))
+    for limit in policy.limits:
+        new = oracle.new(options, limit.region)
+        note("limit-capital", limit.capital is not None and sum(o["capital"] for o in new) > limit.capital)
+        note("limit-kw", limit.watts is not None and sum(o["watts"] for o in new) > limit.watts)
+    note("floor", not oracle.floors_met(decisions.reached))
+    return codes
+
+
+def plan_of(instance: Instance, outcome: Outcome) -> Plan:
     """A plan file's content for an outcome, claiming nothing beyond its values."""
+    return written(instance, decisions_of(instance, outcome))
+
+
+def written(instance: Instance, decisions: Decisions) -> Plan:
+    """A plan file's content for any decisions, sound or not, with the totals and values they have."""
     oracle = Oracle(instance)
-    debts = {i: option["income"] - outcome.net[i] for i, option in outcome.options.items()}
+    options, payments, reached = decisions.options, decisions.payments, decisions.reached
     built = [
-        {**{c: outcome.options[i][c] for c in ("watts", "capital", "income")}, "roof": i,
-         "option": outcome.options[i]["id"], "debt_service": debts[i]}
-        for i in sorted(outcome.options)
+        {**{c: options[i][c] for c in ("watts", "capital", "income")}, "roof": i,
+         "option": options[i]["id"], "debt_service": debt_service(oracle, decisions, i)}
+        for i in options
     ]  # fmt: skip
-    payments = oracle.payments(outcome)
-    pairs = [(d, z) for d, z in zip(oracle.demands, outcome.reached, strict=True) if z]
+    pairs = [(d, z) for d, z in zip(oracle.demands, reached, strict=True) if z]
     received = {j: sum(x for (_, b), x in payments.items() if b == j) for j in oracle.home}
 
     def frame(rows: list[dict], schema: dict) -> pl.DataFrame:
         return pl.DataFrame(rows, schema=schema).sort(list(schema)[:2])
 
     totals = Totals(
-        people=oracle.people(outcome.reached),
+        people=oracle.people(reached),
         households=sum(z for d, z in pairs if not d.collective),
         villages=sum(z for d, z in pairs if d.collective),
-        capital=sum(o["capital"] for o in oracle.new(outcome.options)),
-        watts=sum(o["watts"] for o in outcome.options.values()),
-        income=sum(o["income"] for o in outcome.options.values()),
+        capital=sum(o["capital"] for o in oracle.new(options)),
+        watts=sum(o["watts"] for o in options.values()),
+        income=sum(o["income"] for o in options.values()),
         paid=sum(payments.values()),
         by_source={
-            s["id"]: sum(f for (_, t), f in outcome.given.items() if t == s["id"]) for s in oracle.sources
+            s["id"]: sum(f for (_, t), f in decisions.given.items() if t == s["id"]) for s in oracle.sources
         },
         by_region={
             r: {
-                "people": oracle.people(outcome.reached, r),
-                "households": sum(
-                    z for d, z in pairs if not d.collective and oracle.inside(oracle.home[d.village], r)
-                ),
-                "villages": sum(
-                    z for d, z in pairs if d.collective and oracle.inside(oracle.home[d.village], r)
-                ),
+                "people": oracle.people(reached, r),
+                "households": sum(z for d, z in pairs if not d.collective and oracle.lives_in(d, r)),
+                "villages": sum(z for d, z in pairs if d.collective and oracle.lives_in(d, r)),
                 "paid": sum(x for j, x in received.items() if oracle.inside(oracle.home[j], r)),
             }
             for r in oracle.parent
         },
     )
+    outcome = Outcome(options, reached, {}, decisions.given, tuple(payments))
     return Plan(
         instance_name=instance.name,
         instance_sha256=instance.sha256,
@@ -423,12 +499,11 @@ def plan_of(instance: Instance, outcome: Outcome, certificates: tuple[Certificat
         ),
         built=frame(built, BUILT),
         financing=frame(
-            [{"roof": i, "source": s, "amount": f} for (i, s), f in outcome.given.items()], FINANCING
+            [{"roof": i, "source": s, "amount": f} for (i, s), f in decisions.given.items()], FINANCING
         ),
         payments=frame([{"roof": i, "village": j, "amount": x} for (i, j), x in payments.items()], PAYMENTS),
         households=frame([{"household": d.id, "count": z} for d, z in pairs if not d.collective], HOUSEHOLDS),
         collectives=frame([{"village": d.id} for d, _ in pairs if d.collective], COLLECTIVES),
         totals=totals,
-        certificates=certificates,
         solver={"name": "oracle", "version": "1", "seed": 0, "options": {}},
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oracle import optimum, plan_of
+from oracle import Decisions, Oracle, broken, decisions_of, optimum, plan_of, written
 from roofalloc.audit import FEASIBILITY, Report, bound, check, leaves_no_better, rounded_bound, term_value
 from roofalloc.instance import Instance, Term
 from roofalloc.plan import Certificate, Plan, Result, TermResult, Totals
@@ -479,6 +479,8 @@ def plan_with(**changes: Any) -> Callable[[Plan], Plan]:
             "certified-bound",
             "objective[1] -capital.certified_bound",
         ),
+        (term(0, bound=Fraction(131, 10), gap=0.1 / 13), "bound", "objective[0] people.bound"),
+        (plan_with(conflict=({"floor": 0},)), "conflict", "conflict"),
         (plan_with(status="infeasible"), "decisions", "built"),
         (plan_with(status="no_plan"), "objective", "objective"),
     ],
@@ -652,6 +654,47 @@ def test_the_optimum_of_a_random_instance_passes_and_no_figure_of_it_can_be_chan
         else:
             spoilt = less(name, row)(plan)
         assert not check(instance, spoilt).ok, (name, row, column)
+
+
+@st.composite
+def decided(draw: st.DrawFn) -> tuple[Instance, Decisions]:
+    """Decisions near those of a sound plan: a few of them changed by a little."""
+    instance = draw(instances())
+    oracle = Oracle(instance)
+    best = oracle.optimum().outcome
+    roofs, villages = [r["id"] for r in oracle.roofs], list(oracle.home)
+    options, given, payments, reached = {}, {}, {}, [0] * len(oracle.demands)
+    if best is not None:
+        sound = decisions_of(instance, best)
+        options, given, payments = dict(sound.options), dict(sound.given), dict(sound.payments)
+        reached = list(sound.reached)
+    fen = st.integers(-2, 6)
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.sampled_from(["option", "drop", "given", "payment", "reached"]))
+        roof = draw(st.sampled_from(roofs)) if roofs else None
+        if kind == "option" and roof and oracle.options[roof]:
+            options[roof] = draw(st.sampled_from(oracle.options[roof]))
+        elif kind == "drop" and roof:
+            options.pop(roof, None)
+        elif kind == "given" and roof and oracle.sources:
+            key = roof, draw(st.sampled_from(oracle.sources))["id"]
+            given[key] = given.get(key, 0) + draw(fen)
+        elif kind == "payment" and roof:
+            key = roof, draw(st.sampled_from(villages))
+            payments[key] = payments.get(key, 0) + draw(fen)
+        elif kind == "reached" and oracle.demands:
+            at = draw(st.integers(0, len(reached) - 1))
+            reached[at] = draw(st.integers(0, oracle.demands[at].count))
+    positive = ({key: x for key, x in amounts.items() if x > 0} for amounts in (given, payments))
+    return instance, Decisions(options, *positive, tuple(reached))
+
+
+@thorough
+@given(decided())
+def test_exactly_the_broken_constraints_of_random_decisions_are_found(case):
+    instance, decisions = case
+    report = check(instance, written(instance, decisions))
+    assert {f.code for f in report.findings} == broken(instance, decisions)
 
 
 @pytest.mark.parametrize("junk", [None, 3, "x", [], pl.DataFrame({"a": [None]}), {"a": 1}])

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..instance import Instance
 from ..links import linked, positions
 from ..plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Certificate, Plan, Result, TermResult
-from .certificate import FEASIBILITY, bound, leaves_no_better, rounded_bound, value_of
+from .certificate import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step, value_of
 from .exact import Ints, group_sums, product, total
 from .model import FEN, RATE, SHARE, WATT, IntArray, Model
 from .report import Finding, Report
@@ -555,6 +555,8 @@ class _Audit:
                 certificates.get(term.term), held
             )
             held.append(value)
+        if conflict := self._listed("conflict", Mapping):
+            self._add("conflict", "conflict", len(conflict), "none", "a conflict beside a plan")
         optimal = all(entry.status == "optimal" for entry in entries)
         if _one_of(self.plan.status, "optimal") and not optimal:
             self._add("status", "status", "optimal", "feasible", "optimal only if every term is")
@@ -655,6 +657,9 @@ class _Claim:
         if self._number("value", entry.value) != self.value:
             self._add("value", entry.value, self.value, "not the value of the decisions")
         self._certified(certificate, held)
+        step = term_step(self.audit.instance, entry.term)
+        if self.bound is not None and entry.term != "fairness" and self.bound % step:
+            self._add("bound", self.bound, f"a multiple of {step}", "not rounded to the term's step")
         if self.bound is not None and self._tighter(self.bound, self.value):
             self._add("bound", self.bound, self.value, "contradicts the value")
         if self.certified is not None and (self.bound is None or self._tighter(self.certified, self.bound)):
