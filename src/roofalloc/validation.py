@@ -445,8 +445,9 @@ class DocumentReader:
             if "roof" in row:
                 self.report.add(where, "roof", row=k, expected="no roof: the option stands in its roof")
         table = self._columns(where, rows, leave="roof")
-        owners = [ids[k] if isinstance(ids[k], str) else None for k in roofs]
-        table.columns["roof"] = c.raw_from_values(owners, "text")
+        if rows:
+            owners = [ids[k] if isinstance(ids[k], str) else None for k in roofs]
+            table.columns["roof"] = c.raw_from_values(owners, "text")
         return {"options": table}
 
 
