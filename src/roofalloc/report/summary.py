@@ -42,7 +42,7 @@ def summary(instance: Instance, plan: Plan) -> list[str]:
     if plan.status == "no_plan":
         return lines[:1]
     lines += _reached(plan) + _stations(instance, plan) + _money(instance, plan)
-    lines += _coverage(instance, plan)
+    lines += _limits(instance, plan) + _coverage(instance, plan)
     lines += ["How good it is", *(f"  {term_words(t, plan, instance.currency)}" for t in plan.objective)]
     return lines
 
@@ -106,6 +106,27 @@ def _money(instance: Instance, plan: Plan) -> list[str]:
         *table(year, right=(1,)),
         "",
     ]
+
+
+def _limits(instance: Instance, plan: Plan) -> list[str]:
+    if not instance.policy.limits:
+        return []
+    roofs = instance.roofs.filter(pl.col("status") != "operating").select(
+        pl.col("id").alias("roof"), "region"
+    )
+    new = plan.built.join(roofs, on="roof").group_by("region").agg(pl.col("capital", "watts").sum())
+    ancestors, called = ancestry(instance), names(instance.regions)
+    rows = [("region", "used", "limit", "share")]
+    for limit in instance.policy.limits[:SHOWN]:
+        column, most = ("capital", limit.capital) if limit.watts is None else ("watts", limit.watts)
+        assert most is not None
+        used = within(new, ancestors, limit.region, column=column)
+        words = (lambda v: money(v, instance.currency)) if column == "capital" else kilowatts
+        place = "everywhere" if limit.region is None else called[limit.region]
+        rows.append((place, words(used), words(most), percent(used, most)))
+    if len(instance.policy.limits) > SHOWN:
+        rows.append((f"... and {len(instance.policy.limits) - SHOWN:,} more", "", "", ""))
+    return ["Limits on new stations", *table(rows, right=(1, 2, 3)), ""]
 
 
 def _coverage(instance: Instance, plan: Plan) -> list[str]:

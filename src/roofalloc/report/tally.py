@@ -62,12 +62,16 @@ def by_region(instance: Instance, people: pl.DataFrame) -> pl.DataFrame:
 
 
 def within(
-    sums: pl.DataFrame, ancestors: pl.DataFrame, region: str | None, priority: int | None = None
+    sums: pl.DataFrame,
+    ancestors: pl.DataFrame,
+    region: str | None,
+    priority: int | None = None,
+    column: str = "people",
 ) -> int:
-    """People of region* (None: everywhere), of one priority or of all, from the sums of `by_region`."""
+    """Sum a column over region* (None: everywhere) and one priority (None: all), by rows' ``region``."""
     if region is not None:
         inside = ancestors.filter(pl.col("within") == region).select("region")
         sums = sums.join(inside, on="region", how="semi")
     if priority is not None:
         sums = sums.filter(pl.col("priority") == priority)
-    return int(sums["people"].sum())
+    return int(sums[column].sum())
