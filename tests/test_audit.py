@@ -24,7 +24,7 @@ from strategies import instances
 
 TABLES = ("built", "financing", "payments", "households", "collectives")
 
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache

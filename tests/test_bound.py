@@ -24,7 +24,7 @@ from strategies import certificates, instances
 PRICED = [f.name for f in fields(Certificate) if f.name != "term"]
 
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -555,7 +555,7 @@ class _Audit:
                 certificates.get(term.term), held
             )
             held.append(value)
-        if conflict := self._listed("conflict", Mapping):
+        if conflict := self._listed("conflict", dict):
             self._add("conflict", "conflict", len(conflict), "none", "a conflict beside a plan")
         optimal = all(entry.status == "optimal" for entry in entries)
         if _one_of(self.plan.status, "optimal") and not optimal:
