@@ -660,6 +660,8 @@ def test_names_that_the_terminal_lacks_do_not_end_a_run(tiny: Path) -> None:
 def test_plain_output_has_no_escape_codes(tiny: Path) -> None:
     done = subprocess.run(command("solve", tiny), cwd=tiny.parent, capture_output=True, check=True)
     assert b"\x1b" not in done.stdout + done.stderr
+    assert done.stdout.startswith(b"tiny: optimal")  # not with what a back end has to say of itself
+    assert done.stderr == b""
 
 
 @posix

@@ -215,7 +215,7 @@ def solve(
 
     from .solving import solve as find
 
-    with _aside(), _Progress(quiet) as progress:
+    with _hushed(), _Progress(quiet) as progress:
         result = find(
             problem,
             solver=solver,
@@ -558,16 +558,17 @@ def _warn(instance: Instance, quiet: bool) -> None:
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
-    """Send what back ends print past Python to standard error: standard output is for the result alone."""
+def _hushed() -> Iterator[None]:
+    """Drop what back ends print to standard output past Python (a banner): it is for the result alone."""
     try:
-        out, err = sys.__stdout__.fileno(), sys.__stderr__.fileno()  # type: ignore[union-attr]
+        out = sys.__stdout__.fileno()  # type: ignore[union-attr]
         kept = os.dup(out)
-    except (AttributeError, OSError, ValueError):  # a stream is closed, or there is none
+    except (AttributeError, OSError, ValueError):  # closed, or there is none
         yield
         return
     _flush()
-    os.dup2(err, out)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), out)
     try:
         yield
     finally:
