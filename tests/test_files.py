@@ -576,7 +576,8 @@ PLAN_FAULTS = [
     ),
     (
         lambda d: d["built"][0].update(capital=1.001),
-        ": built row 0, capital: found '1.001', expected an amount of at least 0 with at most two decimal places",
+        ": built row 0, capital: found '1.001', expected an amount of at least 0 with at most two "
+        "decimal places",
     ),
     (
         lambda d: d["built"][0]["financing"].update(loan=0),

@@ -155,7 +155,8 @@ CELLS = [
     ),
     (
         changed("regions", 1, parent="nowhere"),
-        "regions row 1, parent: found 'nowhere', expected the id of one of the regions (there is none among 2 regions)",
+        "regions row 1, parent: found 'nowhere', expected the id of one of the regions (there is "
+        "none among 2 regions)",
     ),
     (
         changed("regions", 0, parent="east"),
@@ -174,7 +175,8 @@ CELLS = [
     ),
     (
         changed("connection_points", 0, limit_kw=1.0005),
-        "connection_points row 0, limit_kw: found '1.0005', expected kilowatts of at least 0 with at most three "
+        "connection_points row 0, limit_kw: found '1.0005', expected kilowatts of at least 0 with at "
+        "most three "
         "decimal places (too many decimal places)",
     ),
     (
@@ -222,7 +224,8 @@ CELLS = [
     ),
     (
         changed("roofs", 0, "options", 1, colour=1),
-        "roofs, options.colour: expected one of roof, id, kw, capital, income, scheme or x_... (unknown name)",
+        "roofs, options.colour: expected one of roof, id, kw, capital, income, scheme or x_... "
+        "(unknown name)",
     ),
     (
         changed("roofs", 1, options=[]),
@@ -252,12 +255,14 @@ CELLS = [
     ),
     (
         changed("households", 0, weight=-0.5),
-        "households row 0, weight: found '-0.5', expected a weight of at least 0 with at most three decimal places "
+        "households row 0, weight: found '-0.5', expected a weight of at least 0 with at most three "
+        "decimal places "
         "(out of range)",
     ),
     (
         changed("households", 0, village="V1"),
-        "households row 0, village: found 'V1', expected the id of one of the villages (did you mean \"v1\"?)",
+        "households row 0, village: found 'V1', expected the id of one of the villages (did you mean "
+        '"v1"?)',
     ),
     (
         changed("households", 0, cause={"why": 1}),
@@ -265,7 +270,8 @@ CELLS = [
     ),
     (
         changed("policy", max_distance_km=-3, require=[], limits=[]),
-        "policy, max_distance_km: found '-3', expected a distance of at least 0 with at most three decimal places "
+        "policy, max_distance_km: found '-3', expected a distance of at least 0 with at most three "
+        "decimal places "
         "(out of range)",
     ),
     (
@@ -274,19 +280,22 @@ CELLS = [
     ),
     (
         changed("policy", min_pay=1),
-        "policy, min_pay: expected one of max_distance_km, max_roofs_per_village, max_villages_per_roof, min_payment, "
+        "policy, min_pay: expected one of max_distance_km, max_roofs_per_village, "
+        "max_villages_per_roof, min_payment, "
         'objective, require, limits (did you mean "min_payment"?)',
     ),
     (changed("policy", objective=[]), "policy, objective: found '[]', expected at least one term"),
     (changed("policy", objective="people"), "policy.objective: found 'text', expected a list of terms"),
     (
         changed("policy", objective=["poeple"]),
-        "policy.objective row 0, term: found 'poeple', expected one of people, villages, -capital, -links, fairness or "
+        "policy.objective row 0, term: found 'poeple', expected one of people, villages, -capital, "
+        "-links, fairness or "
         'people@PRIORITY (did you mean "people"?)',
     ),
     (
         changed("policy", objective=["people@01"]),
-        "policy.objective row 0, term: found 'people@01', expected one of people, villages, -capital, -links, "
+        "policy.objective row 0, term: found 'people@01', expected one of people, villages, "
+        "-capital, -links, "
         'fairness or people@PRIORITY (did you mean "people"?)',
     ),
     (
@@ -295,7 +304,8 @@ CELLS = [
     ),
     (
         changed("policy", objective=[{"term": "-capital", "tolerance": 0.001}]),
-        "policy.objective row 0, tolerance: found '0.001', expected a tolerance of -capital with at most two decimal "
+        "policy.objective row 0, tolerance: found '0.001', expected a tolerance of -capital with at "
+        "most two decimal "
         "places (too many decimal places)",
     ),
     (
@@ -316,7 +326,8 @@ CELLS = [
     ),
     (
         changed("policy", limits=[{"kw": 1, "region": "cty"}]),
-        "policy.limits row 0, region: found 'cty', expected the id of one of the regions (did you mean \"city\"?)",
+        "policy.limits row 0, region: found 'cty', expected the id of one of the regions (did you "
+        'mean "city"?)',
     ),
     (
         changed(links=[{"roof": "school"}]),
@@ -342,7 +353,8 @@ CELLS = [
     ),
     (
         changed(assumptions={"degradation": 1.5}),
-        "assumptions, degradation: found '1.5', expected a share between 0 and 1 with at most nine decimal places "
+        "assumptions, degradation: found '1.5', expected a share between 0 and 1 with at most nine "
+        "decimal places "
         "(out of range)",
     ),
     (changed(name=...), "x.json, name: expected text (nothing given)"),
@@ -354,7 +366,8 @@ CELLS = [
     ),
     (
         changed(village=[]),
-        "x.json, village: expected one of format, name, currency, notes, policy, assumptions, regions, sources, "
+        "x.json, village: expected one of format, name, currency, notes, policy, assumptions, "
+        "regions, sources, "
         'connection_points, roofs, villages, households, links (did you mean "villages"?)',
     ),
 ]
@@ -384,9 +397,11 @@ def test_an_option_without_income_needs_every_assumption(tmp_path: Path) -> None
     document = changed("roofs", 0, "options", 0, income=...)
     document["assumptions"] = {"kwh_per_kw": 1000, "degradation": 0, "horizon": 20, "tariff": "1"}
     assert faults(write(tmp_path, document)) == [
-        "x.json: assumptions, tariff: found '1', expected an amount of at least 0 with at most nine decimal places "
+        "x.json: assumptions, tariff: found '1', expected an amount of at least 0 with at most nine "
+        "decimal places "
         "(not a number)",
-        "x.json: assumptions, running_cost_per_kw: expected a value, since income is not given in 1 of 3 options "
+        "x.json: assumptions, running_cost_per_kw: expected a value, since income is not given in 1 "
+        "of 3 options "
         "(nothing given)",
     ]
 
@@ -593,7 +608,8 @@ def test_two_files_of_one_table_are_a_fault(tmp_path: Path) -> None:
 
 def test_a_table_file_of_an_unknown_name_is_a_fault(tmp_path: Path) -> None:
     assert faults(folder(tmp_path / "f", household__csv="id\n")) == [
-        "f/household.csv: expected one of the tables regions, sources, connection_points, roofs, options, villages, "
+        "f/household.csv: expected one of the tables regions, sources, connection_points, roofs, "
+        "options, villages, "
         'households, links (did you mean "households"?)'
     ]
 
@@ -611,7 +627,8 @@ def test_a_folder_without_its_toml_is_a_fault(tmp_path: Path) -> None:
         ("name = 2017-05-09", "f/instance.toml, name: found '2017-05-09', expected text (not text)"),
         (
             'name = "f"\n[[regions]]\nid = "a"',
-            "f/instance.toml, regions: expected one of format, name, currency, notes, policy, assumptions (unknown name)",
+            "f/instance.toml, regions: expected one of format, name, currency, notes, policy, "
+            "assumptions (unknown name)",
         ),
         (
             'name = "f"\n[policy]\nmin_payment = nan',

@@ -455,6 +455,15 @@ def _plain(x: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def is_column(values: Any) -> bool:
+    """Whether something can be a column: a sequence or array, but not text or a mapping."""
+    return (
+        hasattr(values, "__len__")
+        and hasattr(values, "__getitem__")
+        and not isinstance(values, (str, bytes, dict))
+    )
+
+
 def listed(values: Any) -> list[Any]:
     """A column of any library as a list of Python values."""
     return values.to_list() if hasattr(values, "to_list") else list(values)

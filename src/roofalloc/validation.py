@@ -494,7 +494,7 @@ def _frame(value: Any) -> pl.DataFrame | None:
         return value.collect()
     if isinstance(value, pl.DataFrame):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and all(map(c.is_column, value.values())):
         columns = {str(key): c.listed(column) for key, column in value.items()}
         lengths = {key: len(column) for key, column in columns.items()}
         if len(set(lengths.values())) > 1:
