@@ -420,31 +420,46 @@ def test_validate_names_the_instance_by_its_hash(call: Call, tiny: Path) -> None
 
 
 def plant(document: dict[str, Any]) -> None:
-    document["households"][0]["need"] = -1
-    document["households"][1]["village"] = "w"
-    document["roofs"][0]["status"] = "candidat"
-    document["roofs"][1]["region"] = "d"
+    """Twenty faults."""
+    document["regions"] += [{"id": "c"}, {"id": "e", "parent": "x"}]
     document["sources"][0]["amout"] = 3
+    document["sources"][1]["rate"] = -0.1
+    document["connection_points"] += [{"id": "g"}, {"id": "g2", "limit_kw": 0.0001}]
+    document["roofs"][0].update(status="candidat", connection_point="g3")
+    document["roofs"][1].update(region="d")
+    document["roofs"][1]["options"][0].update(kw="many", capital=1.005)
+    document["roofs"][2]["options"] = []
+    document["villages"][0].update(collective_need=0, priority=-1)
+    document["households"][0]["need"] = -1
+    document["households"][1].update(village="w", people=2.5)
+    document["households"][2]["id"] = "h1"
+    document["policy"].update(objective=["peple"], require=[{"region": "cc", "people": 4}])
 
 
 @pytest.mark.parametrize("name", ["validate", "info", "solve"])
-def test_every_fault_is_a_line_of_its_own(call: Call, tiny: Path, name: str) -> None:
+def test_twenty_faults_are_twenty_lines(call: Call, tiny: Path, name: str) -> None:
     changed(tiny, plant)
     done = call(name, tiny)
     assert done.code == 2
     assert done.out == ""
     first, *lines = done.err.splitlines()
-    assert first == "roofalloc: 5 faults"
-    assert len(lines) == 5
-    assert all(line.startswith(f"{tiny}: ") for line in lines)
-    assert any("amout" in line and "did you mean" in line for line in lines)
-    assert any("'candidat'" in line and "candidate" in line for line in lines)
+    assert first == "roofalloc: 20 faults"
+    assert len(set(lines)) == 20
+    assert all(line.startswith(f"{tiny}: ") and "expected" in line for line in lines)
+    for found, hint in (
+        ("sources, amout", 'did you mean "amount"?'),
+        ("found 'candidat'", 'did you mean "candidate"?'),
+        ("found 'g3'", 'did you mean "g"?'),
+        ("found 'peple'", 'did you mean "people"?'),
+    ):
+        assert any(found in line and hint in line for line in lines), lines
     as_json = call(name, tiny, "--json")
     assert as_json.code == 2
     assert as_json.err == ""
-    assert as_json.document["error"] == "5 faults"
-    assert {fault["table"] for fault in as_json.document["faults"]} == {"households", "roofs", "sources"}
+    assert as_json.document["error"] == "20 faults"
     assert [fault["words"] for fault in as_json.document["faults"]] == lines
+    fault = next(f for f in as_json.document["faults"] if f["value"] == "many")
+    assert (fault["table"], fault["row"], fault["column"]) == ("roofs", 1, "options[0].kw")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}', "\x00\xff"])
