@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import fields, replace
 from decimal import ROUND_UP, Decimal
@@ -512,6 +513,17 @@ def test_figures_that_overflow_64_bits_are_exact():
     expected = Fraction("9000000000000.07") * Fraction(s) + net + 3000 * max(Fraction(0), worth)
     assert net > 0
     assert bound(huge, Certificate("people", villages={"v": v}, sources={"s": s})) == expected
+
+
+def test_prices_longer_than_64_bits_are_exact_where_what_they_price_is_nothing():
+    instance = village(objective=["people", "villages"])
+    nobody = dataclasses.replace(
+        instance,
+        roofs=instance.roofs.with_columns(connection_point=pl.lit(None, pl.String)),
+        households=instance.households.with_columns(people=pl.lit(0, pl.Int64), weight=pl.lit(0, pl.Int64)),
+    )
+    prices = Certificate("people", villages={"v2": Decimal("1.000000000000000000000000000001")})
+    assert bound(nobody, prices) == formula(nobody, prices, []) > 200
 
 
 @pytest.mark.parametrize(

@@ -362,11 +362,11 @@ def _demand_part(model: Model, prices: _Prices) -> Fraction:
     demands, unit = model.demands, prices.unit
     if not len(demands):
         return Fraction(0)
-    scale = 10 * FEN  # weights are thousandths, money hundredths: whole numbers over unit * scale
+    scale = WEIGHT  # weights are thousandths, money is hundredths: whole numbers over unit * scale
     parts = [(price, demands.coefficient(term)) for term, price in prices.people]
     parts += [(scale, product(price, demands.people)) for price in _floor_prices(model, prices)]
     village_prices = array(prices.villages)[demands.village]
-    parts.append((-10, product(demands.need, village_prices)))
+    parts.append((-scale // FEN, product(demands.need, village_prices)))
     implied = np.zeros(len(demands), dtype=wide(max((p for _, p in prices.implied), default=0)))
     for demand, price in prices.implied:
         implied[demand] = price
@@ -408,7 +408,7 @@ def _by_region(forest: Forest, prices: Iterable[tuple[int, int]]) -> list[int]:
 
 def _weighted(parts: Sequence[tuple[int, Ints]]) -> Ints:
     """Sum of factor * array, in 64 bits only where no partial sum can overflow."""
-    kind = wide(sum(abs(factor) * largest(values) for factor, values in parts))
+    kind = wide(sum(abs(factor) * max(largest(values), 1) for factor, values in parts))
     result = np.zeros(len(parts[0][1]), dtype=kind)
     for factor, values in parts:
         result += factor * values.astype(kind)

@@ -32,7 +32,8 @@ def array(values: list[int]) -> Ints:
 
 def product(a: Ints, b: Ints) -> Ints:
     """Elementwise product."""
-    kind = wide(largest(a) * largest(b))
+    sizes = largest(a), largest(b)
+    kind = wide(max(*sizes, sizes[0] * sizes[1]))
     result: Ints = a.astype(kind) * b.astype(kind)
     return result
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from ..errors import UsageError
 from ..instance import Instance
 from ..links import linked, positions
 from ..plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Certificate, Plan, Result, TermResult
-from .certificate import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step, value_of
+from .certificate import FEASIBILITY, value_of
+from .claims import Claim, bound_of, one_of
 from .exact import Ints, group_sums, product, total
 from .model import FEN, RATE, SHARE, WATT, IntArray, Model
 from .report import Finding, Report
@@ -28,7 +28,6 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
     "households": HOUSEHOLDS,
     "collectives": COLLECTIVES,
 }
-_GAP_SLACK = Fraction(1, 10**9)  # a gap is a double in a file, nothing is decided by it
 
 
 def check(instance: Instance, plan: Plan | Result) -> Report:
@@ -65,7 +64,7 @@ class _Audit:
         self._financing()
         self._payments()
         self._reached()
-        with_plan = not _one_of(self.plan.status, "infeasible", "no_plan")
+        with_plan = not one_of(self.plan.status, "infeasible", "no_plan")
         if with_plan:
             self._must_stand()
             self._floors()
@@ -170,7 +169,7 @@ class _Audit:
                 self._add(
                     f"instance-{key}", f"instance.{key}", found, expected, "a plan for another instance"
                 )
-        if not _one_of(self.plan.status, "optimal", "feasible", "infeasible", "no_plan"):
+        if not one_of(self.plan.status, "optimal", "feasible", "infeasible", "no_plan"):
             self._add(
                 "status",
                 "status",
@@ -551,14 +550,16 @@ class _Audit:
             value = self.values[term.term]
             allowed = Fraction(term.tolerance) if at < len(names) - 1 else Fraction(0)
             slack = -allowed if term.term.startswith("-") else allowed
-            _Claim(self, entry, f"objective[{at}] {term.term}", value, value + slack).check(
-                certificates.get(term.term), held
+            claim = Claim(
+                self.instance, entry, f"objective[{at}] {term.term}", value, value + slack, self._add
             )
+            claim.check(certificates.get(term.term), held)
+            self.notes.append(claim.note(self.solver))
             held.append(value)
         if conflict := self._listed("conflict", dict):
             self._add("conflict", "conflict", len(conflict), "none", "a conflict beside a plan")
-        optimal = all(entry.status == "optimal" for entry in entries)
-        if _one_of(self.plan.status, "optimal") and not optimal:
+        optimal = all(one_of(entry.status, "optimal") for entry in entries)
+        if one_of(self.plan.status, "optimal") and not optimal:
             self._add("status", "status", "optimal", "feasible", "optimal only if every term is")
 
     def _certificates(self, names: Sequence[str]) -> dict[str, Certificate]:
@@ -579,17 +580,16 @@ class _Audit:
         for name in _TABLES:
             if rows := self.tables[name].height:
                 self._add("decisions", name, f"{rows} rows", "none", f"decisions in a plan that is {status}")
-        if len(self.plan.objective):
-            self._add(
-                "objective", "objective", f"{len(self.plan.objective)} terms", "none", "values without a plan"
-            )
+        if entries := self._listed("objective", TermResult):
+            self._add("objective", "objective", f"{len(entries)} terms", "none", "values without a plan")
         if self._may_do_nothing():
             self._add("status", "status", status, "a plan", "building nothing new is a plan")
         if status == "no_plan":
             self.notes.append("no plan was found; nothing is proved")
             return
         for at, certificate in enumerate(self._listed("certificates", Certificate)):
-            proved = self._bound(f"certificates[{at}]", replace(certificate, term=FEASIBILITY), ())
+            all_zero = replace(certificate, term=FEASIBILITY)
+            proved = bound_of(self.instance, all_zero, (), f"certificates[{at}]", self._add)
             if proved is not None and proved < 0:
                 self.notes.append(
                     f"infeasible: proved by certificates[{at}], whose bound is {float(proved):.9g}"
@@ -621,134 +621,6 @@ class _Audit:
     def solver(self) -> str:
         solver = self.plan.solver if isinstance(self.plan.solver, Mapping) else {}
         return f"{solver.get('name', 'an unnamed solver')} {solver.get('version') or ''}".strip()
-
-    def _bound(
-        self, place: str, certificate: Certificate, held: Sequence[Fraction]
-    ) -> Fraction | float | None:
-        try:
-            return bound(self.instance, certificate, held)
-        except (UsageError, AttributeError, TypeError, ValueError) as error:
-            self._add("certificate", place, str(error), "valid prices", "a certificate that proves nothing")
-            return None
-
-
-class _Claim:
-    """What a plan claims of one term, against the exact value and the certificate.
-
-    Parameters
-    ----------
-    value : the term's exact value
-    enough : what the bound must leave no better than: the value, give or take the tolerance of an
-        earlier term, which later terms may have used up
-    """
-
-    def __init__(
-        self, audit: _Audit, entry: TermResult, place: str, value: Fraction, enough: Fraction
-    ) -> None:
-        self.audit, self.entry, self.place = audit, entry, place
-        self.value, self.enough = value, enough
-        self.least = entry.term.startswith("-")
-        self.bound = self._number("bound", entry.bound)
-        self.certified = self._number("certified_bound", entry.certified_bound)
-
-    def check(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
-        """Audit value, bounds, gap, proof and status."""
-        entry = self.entry
-        if self._number("value", entry.value) != self.value:
-            self._add("value", entry.value, self.value, "not the value of the decisions")
-        self._certified(certificate, held)
-        step = term_step(self.audit.instance, entry.term)
-        if self.bound is not None and entry.term != "fairness" and self.bound % step:
-            self._add("bound", self.bound, f"a multiple of {step}", "not rounded to the term's step")
-        if self.bound is not None and self._tighter(self.bound, self.value):
-            self._add("bound", self.bound, self.value, "contradicts the value")
-        if self.certified is not None and (self.bound is None or self._tighter(self.certified, self.bound)):
-            self._add("bound", self.bound, self.certified, "weaker than the certified bound")
-        self._gap()
-        self._proof()
-
-    def _add(self, part: str, found: object, expected: object, message: str) -> None:
-        self.audit._add(part.replace("_", "-"), f"{self.place}.{part}", found, expected, message)
-
-    def _number(self, part: str, found: Any) -> Fraction | None:
-        if found is None:
-            return None
-        try:
-            return Fraction(found)
-        except (TypeError, ValueError, OverflowError):
-            self._add(part, found, "a number", "not a number")
-            return None
-
-    def _tighter(self, a: Fraction, b: Fraction) -> bool:
-        """Whether ``a`` as a bound is tighter than ``b``."""
-        return a > b if self.least else a < b
-
-    def _certified(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
-        if certificate is None:
-            if self.entry.certified_bound is not None:
-                self._add("certified_bound", self.certified, "None", "there is no certificate")
-            return
-        audit = self.audit
-        proved = audit._bound(f"certificate of {self.entry.term}", certificate, held)
-        if proved is None:
-            return
-        if isinstance(proved, float):
-            self._add(
-                "certified_bound", self.certified, "no plan", "the certificate proves that there is no plan"
-            )
-            return
-        rounded = rounded_bound(audit.instance, self.entry.term, proved)
-        if self.certified != rounded:
-            self._add("certified_bound", self.certified, rounded, "not what the certificate proves")
-
-    def _gap(self) -> None:
-        gap = self.entry.gap
-        if self.bound is None:
-            if gap is not None:
-                self._add("gap", gap, "None", "there is no bound")
-            return
-        exact = abs(self.bound - self.value) / max(Fraction(1), abs(self.value))
-        found = self._number("gap", gap)
-        if found is None or abs(found - exact) > _GAP_SLACK * max(Fraction(1), exact):
-            self._add("gap", gap, float(exact), "not |bound - value| / max(1, |value|)")
-
-    def _proof(self) -> None:
-        entry, audit = self.entry, self.audit
-        closed = leaves_no_better(audit.instance, entry.term, self.enough, self.bound)
-        closed_alone = leaves_no_better(audit.instance, entry.term, self.enough, self.certified)
-        beyond = self.bound is not None and (
-            self.certified is None or self._tighter(self.bound, self.certified)
-        )
-        if entry.proof not in ("certificate", "search", None):
-            self._add("proof", entry.proof, "certificate, search or None", "no such proof")
-        elif entry.proof == "certificate" and not closed_alone:
-            self._add("proof", entry.proof, "search or None", "the certificate leaves better values open")
-        elif beyond and entry.proof != "search":
-            self._add("proof", entry.proof, "search", "the bound goes beyond the certificate")
-        if entry.status not in ("optimal", "feasible"):
-            self._add("status", entry.status, "optimal or feasible", "no such status")
-        elif entry.status == "optimal" and not closed:
-            self._add("status", entry.status, "feasible", "the bound leaves better values open")
-        elif entry.status == "optimal" and entry.proof is None:
-            self._add("proof", entry.proof, "certificate or search", "optimal without a proof")
-        audit.notes.append(self._note(closed, closed_alone))
-
-    def _note(self, closed: bool, closed_alone: bool) -> str:
-        term, solver = self.entry.term, self.audit.solver
-        if closed_alone:
-            return f"{term}: no better value is attainable, proved by the certificate"
-        certified = "nothing" if self.certified is None else f"a bound of {_decimal(self.certified)}"
-        if closed:
-            return (
-                f"{term}: no better value is attainable, proved by the search of {solver}; "
-                f"the certificate proves {certified}"
-            )
-        known = "none" if self.bound is None else _decimal(self.bound)
-        return f"{term}: better values are not excluded; bound {known}, the certificate proves {certified}"
-
-
-def _one_of(found: Any, *names: str) -> bool:
-    return isinstance(found, str) and found in names
 
 
 def _said(said: Any, at: int, shown: Callable[[Any], str]) -> str:
@@ -796,7 +668,3 @@ def _yuan(fen: Any) -> str:
 def _kw(watts: Any) -> str:
     whole, rest = divmod(abs(int(watts)), WATT)
     return f"{'-' if watts < 0 else ''}{whole}.{rest:03} kW"
-
-
-def _decimal(value: Fraction) -> str:
-    return f"{float(value):.9f}".rstrip("0").rstrip(".")
