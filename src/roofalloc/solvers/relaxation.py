@@ -54,13 +54,16 @@ class Prices:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """An LP optimum: prices, and the fractional vector of its model.
+    """An LP optimum.
 
     Attributes
     ----------
-    model : without the rows found, which are ``sets`` and ``hosting``
+    model : the stage's, without payments where ``master`` is given
     bound : bound on the score, a float, to be certified
+    prices : of its rows
+    vector : of its columns
     reduced : reduced cost of each column, in score: > 0 at its lower bound, < 0 at its upper
+    master : the LP with the cuts and fillings found, where payments were projected out
     """
 
     model: Model
@@ -68,8 +71,13 @@ class Relaxation:
     prices: Prices
     vector: Floats
     reduced: Floats
-    sets: tuple[Bools, ...] = ()
-    hosting: tuple[HostingRow, ...] = ()
+    master: Master | None = None
+
+    @property
+    def scale(self) -> float:
+        """What a reduced cost of 1 person is worth in this term's score."""
+        few = self.model.stage.term.term in ("fairness", "-capital")
+        return max(abs(self.bound), 1e-6) * 1e-4 if few else 1.0
 
 
 def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
@@ -102,7 +110,7 @@ def _relax_whole(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     )
 
 
-class _Fillings:
+class Fillings:
     """Ways to finance each option, found by pricing: columns that replace y and f in the LP.
 
     What a roof's sources may give to one of its options is a box cut by one equation; its corners
@@ -167,24 +175,35 @@ class _Fillings:
         return columns
 
 
-class _Master:
-    """The projected LP: z (and t) columns, then fillings; the model's rows, then cuts as they come."""
+class Master:
+    """The projected LP: z (and t) columns, then fillings; the model's rows, then cuts as they come.
+
+    The reserve is off the incomes already here, so that what the master decides can be made exact; the
+    certificate is evaluated without it.
+
+    Attributes
+    ----------
+    model : gives the columns y, f, z, t in which rows are written
+    rows, row_lower, row_upper : every row, in those columns, the cuts found too
+    fillings : columns that stand for y and f
+    """
 
     def __init__(self, problem: Problem, stage: Stage, run: Run) -> None:
         self.problem = problem
-        self.model = model = build(problem, stage, projected=True)
+        self.model = model = build(problem, stage, reserve=True, projected=True)
         self.n_yf = problem.n_options + len(model.draws)
-        self.fillings = _Fillings(problem, model)
+        self.fillings = Fillings(problem, model)
         # Rows that fillings keep by themselves are left out.
         keep = np.ones(model.matrix.shape[0], bool)
         keep[model.rows["capital"]] = keep[model.rows["share"]] = False
         keep[model.rows["roof"]] = _may_net_below_zero(problem)
         self.base = np.flatnonzero(keep)
+        self.row_lower, self.row_upper = model.row_lower[self.base], model.row_upper[self.base]
         self.rows = model.matrix.tocsr()[self.base]
         rest = slice(self.n_yf, None)
         self.n_rest = len(model.cost) - self.n_yf
         # Rows that ask for something may have to wait for the fillings that give it: artificial columns.
-        asks = np.flatnonzero(model.row_lower[self.base] > 0)
+        asks = np.flatnonzero(self.row_lower > 0)
         artificial = sp.csc_matrix(
             (np.ones(len(asks)), (asks, np.arange(len(asks)))), shape=(len(self.base), len(asks))
         )
@@ -195,13 +214,12 @@ class _Master:
             np.concatenate([model.lower[rest], np.zeros(len(asks))]),
             np.concatenate([model.upper[rest], np.full(len(asks), np.inf)]),
             sp.hstack([self.rows[:, rest], artificial], format="csc"),
-            model.row_lower[self.base],
-            model.row_upper[self.base],
+            self.row_lower,
+            self.row_upper,
         )
         stop_on(self.highs, run)
         self.missing = 0.0  # what the artificial columns stand in for
         self.sets: list[Bools] = []
-        self.hosting: list[HostingRow] = []
         self.is_set: list[bool] = []
         # To begin with, every option financed by what has the least debt, and by what has the most.
         eager = np.full(problem.n_options, -1e9)
@@ -209,6 +227,7 @@ class _Master:
             self.add_columns(self.fillings.price(np.concatenate([eager, sign * model.rate])))
 
     def add_columns(self, columns: sp.csc_matrix) -> None:
+        """Add fillings, given as (n_y + n_f, n_new)."""
         n = columns.shape[1]
         if n:
             entries = (self.rows[:, : self.n_yf] @ columns).tocsc()
@@ -225,6 +244,7 @@ class _Master:
             )
 
     def add_rows(self, sets: list[Bools], hosting: list[HostingRow]) -> None:
+        """Add cuts of both families."""
         parts = [self.model.set_row(w) for w in sets] + [(r.options, r.values) for r in hosting]
         if not parts:
             return
@@ -243,8 +263,9 @@ class _Master:
             entries.data,
         )
         self.rows = sp.vstack([self.rows, fresh], format="csr")
+        self.row_lower = np.concatenate([self.row_lower, np.full(len(parts), -np.inf)])
+        self.row_upper = np.concatenate([self.row_upper, limits])
         self.sets += sets
-        self.hosting += hosting
         self.is_set += [True] * len(sets) + [False] * len(hosting)
 
     def solve(self) -> Relaxation | None:
@@ -271,8 +292,7 @@ class _Master:
             replace(read_prices(model, of_model), village=village),
             vector,
             reduced,
-            tuple(self.sets),
-            tuple(self.hosting),
+            self,
         )
 
 
@@ -293,7 +313,7 @@ def _tailing_off(bounds: list[float]) -> bool:
 
 
 def _relax_by_cuts(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
-    master = _Master(problem, stage, run)
+    master = Master(problem, stage, run)
     hosting = Hosting(problem)
     master.add_rows([np.ones(problem.n_villages, bool)], [])
     best: Relaxation | None = None

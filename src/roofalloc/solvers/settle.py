@@ -202,26 +202,45 @@ def acceptance_order(problem: Problem, stage: Stage, price: Floats | None = None
 def _pay(
     problem: Problem, option: Ints, draws: Ints, net: Ints, reached: Ints, stage: Stage
 ) -> Decisions | None:
+    order = acceptance_order(problem, stage)
+    nobody = np.zeros(0, np.int64)
+    found, arcs = _pay_first(problem, net, reached, nobody, order)
+    margin = 1.0
+    while margin < 20 and len(first := _wanted(problem, found, stage, margin)):
+        # Floors and held levels fall short: they are served first, then those promised, then the rest.
+        counted = np.zeros(problem.n_classes, bool)
+        counted[lacking(problem, found, stage)] = True
+        promised = order[(reached[order] > 0) & ~counted[order]]
+        only = np.where(counted, found, 0)
+        found, arcs = _pay_first(problem, net, only, np.concatenate([first, promised]), order)
+        margin *= 1.5
+    n_nodes = problem.first_village + problem.n_villages
+    roof, village, amount = decompose(
+        problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages
+    )
+    return Decisions(option, found, draws, roof, village, amount)
+
+
+def _pay_first(problem: Problem, net: Ints, reached: Ints, first: Ints, order: Ints) -> tuple[Ints, Ints]:
+    """Pay who is reached as far as money goes, then offer the rest to ``first`` and ``order``.
+
+    Returns who is reached, (n_classes,), and the flow on the arcs.
+    """
     reached = reached.copy()
     demand = np.zeros(problem.n_villages, np.int64)
     np.add.at(demand, problem.class_village, problem.need * reached)
     n_nodes = problem.first_village + problem.n_villages
     flow = max_flow(n_nodes, problem.arc_tail, problem.arc_head, net, demand)
-    order = acceptance_order(problem, stage)
     if (flow.delivered < demand).any():
         drop(problem, reached, demand, flow.delivered, order)
     spare = flow.delivered - demand
-    arcs = flow.arcs
-    if (reached < problem.count).any():
-        arcs = fill(problem, order, reached, arcs, net - flow.sent, spare, wanted(problem, reached, stage))
-    roof, village, amount = decompose(
-        problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages
-    )
-    return Decisions(option, reached, draws, roof, village, amount)
+    if not (reached < problem.count).any():
+        return reached, flow.arcs
+    return reached, fill(problem, order, reached, flow.arcs, net - flow.sent, spare, first)
 
 
-def wanted(problem: Problem, reached: Ints, stage: Stage) -> Ints:
-    """Classes that floors or held levels still lack, to be offered money first, by heads per yuan."""
+def lacking(problem: Problem, reached: Ints, stage: Stage) -> Ints:
+    """Classes that count for a floor or a held level which is not met yet."""
     heads = problem.people * reached
     lacking = np.zeros(problem.n_classes, bool)
     for floor in problem.floors:
@@ -231,8 +250,34 @@ def wanted(problem: Problem, reached: Ints, stage: Stage) -> Ints:
         gains = problem.gains(held.term)
         if gains.any() and int((gains * reached).sum()) < held.level * WEIGHT:
             lacking |= gains > 0
-    on = np.flatnonzero(lacking & (problem.people > 0))
-    return on[np.argsort(-problem.people[on] / problem.need[on], kind="stable")]
+        if held.term.term == "fairness":
+            for _, classes, total in problem.shares:
+                if int(heads[classes].sum()) < held.level * total:
+                    lacking |= classes
+    return np.flatnonzero(lacking)
+
+
+def _wanted(problem: Problem, reached: Ints, stage: Stage, margin: float) -> Ints:
+    """The cheapest of the lacking classes, as many as make up ``margin`` times what all floors lack.
+
+    Empty where nothing is lacking.
+    """
+    open_ = lacking(problem, reached, stage)
+    open_ = open_[(reached[open_] < problem.count[open_]) & (problem.people[open_] > 0)]
+    open_ = open_[np.argsort(-problem.people[open_] / problem.need[open_], kind="stable")]
+    heads = problem.people * reached
+    short = sum(max(0, f.people - int(heads[f.classes].sum())) for f in problem.floors)
+    for held in stage.held:
+        gains = problem.gains(held.term)
+        if gains.any():
+            short += max(0, int(held.level) - int((gains * reached).sum()) // WEIGHT)
+        if held.term.term == "fairness":
+            short += sum(
+                max(0, int(held.level * total) + 1 - int(heads[classes].sum()))
+                for _, classes, total in problem.shares
+            )
+    gathered = np.cumsum((problem.people * (problem.count - reached))[open_])
+    return open_[: int(np.searchsorted(gathered, margin * max(short, 1))) + 1]
 
 
 def drop(problem: Problem, reached: Ints, demand: Ints, delivered: Ints, order: Ints) -> None:

@@ -8,19 +8,25 @@ yuan. Either way `settle` makes the plan exact.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import highspy
 import numpy as np
+import scipy.sparse as sp
 
-from roofalloc.problem import WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+from roofalloc.problem import RATE, SHARE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
 from .base import Run
+from .cuts import unpaid_sets
 from .highs_lp import pass_lp, stop_on
-from .model import Model, build
-from .relaxation import Relaxation
-from .settle import acceptance_order, finance, net_income, settle, wanted
+from .model import stack
+from .relaxation import Master, Relaxation
+from .settle import acceptance_order, finance, lacking, net_income, settle
 
-WINDOWS = (0.05, 0.3)  # reduced costs, in score, of what the master may decide
+WINDOWS = (0.03, 0.1, 0.4)  # reduced costs, in score, of what the master may decide
+ROUNDS = 4
+PATIENCE = 15.0  # seconds for one window
 
 
 def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run: Run) -> Decisions | None:
@@ -29,146 +35,260 @@ def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run
     Parameters
     ----------
     relaxation : prices and a fractional vector to round, or None
-    run : its deadline bounds the whole of it
+    run : its deadline bounds the whole of it; each better plan is reported
     """
-    if relaxation is not None and not problem.needs_pairs:
-        for width in WINDOWS:
-            if run.cancelled() or run.seconds_left < 1:
-                break
-            choice = _master(problem, stage, relaxation, width, run)
-            if choice is not None and (found := settle(problem, choice, stage)) is not None:
-                return found
-    return greedy(problem, stage, relaxation)
-
-
-def _master(problem: Problem, stage: Stage, relaxation: Relaxation, width: float, run: Run) -> Choice | None:
-    """Decide what the prices leave open; None where the window holds no plan."""
-    model = build(problem, stage, reserve=True, projected=True)
-    model = model.extended(relaxation.sets, relaxation.hosting)
-    full = relaxation.model
-    lower, upper = model.lower.copy(), model.upper.copy()
-    scale = max(1.0, abs(relaxation.bound)) if stage.term.term in ("-capital", "fairness") else 1.0
-    if stage.term.term in ("-capital", "fairness"):
-        width = width * scale * 1e-4
-    for name in ("y", "z"):
-        value = relaxation.vector[full.columns[name]]
-        reduced = relaxation.reduced[full.columns[name]]
-        here = model.columns[name]
-        low, high = lower[here], upper[here]
-        near_low = (reduced > width) & (value <= low + 1e-6)
-        near_high = (reduced < -width) & (value >= high - 1e-6)
-        upper[here] = np.where(near_low, low, high)
-        lower[here] = np.where(near_high, high, low)
-    highs = pass_lp(model.cost, lower, upper, model.matrix, model.row_lower, model.row_upper, model.integer)
-    stop_on(highs, run)
-    highs.setOptionValue("mip_rel_gap", 1e-4)
-    highs.setOptionValue("time_limit", max(1.0, min(20.0, 0.4 * run.seconds_left)))
-    highs.run()
-    if highs.getInfo().primal_solution_status != 2:
-        return None
-    return _read(model, np.array(highs.getSolution().col_value))
-
-
-def _read(model: Model, vector: Floats) -> Choice:
-    choice = model.choice(vector)
-    return replace(choice, links=None)
-
-
-def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None) -> Decisions | None:
-    """Options by worth per yuan, then whoever can be paid; for -capital only as many as needed."""
-    order = _option_order(problem, relaxation)
-    options = _take(problem, order, len(order))
-    best = _settle_options(problem, stage, options)
-    if stage.term.term != "-capital" or best is None:
+    best = greedy(problem, stage, relaxation)
+    if relaxation is None or relaxation.master is None or problem.needs_pairs:
         return best
-    low, high = 0, len(order)
-    for _ in range(14):
-        middle = (low + high) // 2
-        found = _settle_options(problem, stage, _take(problem, order, middle))
-        if found is None:
-            low = middle
-        else:
-            high = middle
-            if problem.score(stage.term, found) > problem.score(stage.term, best):
-                best = found
-        if high - low <= 1:
+    for width in WINDOWS:
+        if run.cancelled() or run.seconds_left < 1:
             break
+        found = _decide(problem, stage, relaxation, width, run)
+        if found is not None:
+            better = best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
+            return found if better else best
     return best
 
 
-def _option_order(problem: Problem, relaxation: Relaxation | None) -> Ints:
-    """Options of new roofs by yearly income, net of the dearest debt, per yuan of capital."""
+def _decide(
+    problem: Problem, stage: Stage, relaxation: Relaxation, width: float, run: Run
+) -> Decisions | None:
+    """Let a small MIP decide all that costs at most ``width`` by the prices; None where that holds no plan.
+
+    What it decides but cannot be paid shows a village set that is short: its row joins, and again.
+    """
+    assert relaxation.master is not None
+    best: Decisions | None = None
+    sets: list[Bools] = []
+    for _ in range(ROUNDS):
+        if run.cancelled() or run.seconds_left < 1:
+            break
+        vector = _window(problem, relaxation, relaxation.master, width, sets, run)
+        if vector is None:
+            break
+        found = settle(problem, relaxation.model.choice(vector), stage)
+        if found is not None and (
+            best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
+        ):
+            best = found
+        fresh = unpaid_sets(problem, *relaxation.model.money(vector), tolerance=100.0)
+        if not fresh:
+            break
+        sets += fresh
+    return best
+
+
+def _window(
+    problem: Problem,
+    relaxation: Relaxation,
+    master: Master,
+    width: float,
+    sets: list[Bools],
+    run: Run,
+) -> Floats | None:
+    """The master as a MIP over the fillings and classes of small reduced cost: a vector of its model."""
+    model = master.model
+    reduced = relaxation.reduced
+    width *= relaxation.scale
+    n_yf = master.n_yf
+    rows, upper = master.rows, master.row_upper
+    lower = master.row_lower
+    if sets:
+        extra = stack([model.set_row(w) for w in sets], len(model.cost))
+        rows = sp.vstack([rows, extra], format="csr")
+        lower = np.concatenate([lower, np.full(len(sets), -np.inf)])
+        upper = np.concatenate([upper, np.zeros(len(sets))])
+
+    filling_cost = master.fillings.matrix.T @ reduced[:n_yf]
+    fillings = master.fillings.matrix[:, np.flatnonzero(filling_cost <= width)]
+    option = fillings[: problem.n_options].indices  # each column has one option, in order
+    of_option = np.bincount(option, minlength=problem.n_options)
+    several = np.flatnonzero(of_option > 1)
+    rest = np.arange(n_yf, len(model.cost))
+    value = np.where(reduced[rest] < -width, model.upper[rest], model.lower[rest])
+    free = rest[np.abs(reduced[rest]) <= width]
+    fixed = np.zeros(len(model.cost))
+    fixed[rest] = value
+    fixed[free] = 0
+    shift = rows @ fixed
+
+    # Columns: fillings, classes in the window, and y for the options with several fillings.
+    n_fill, n_free, n_y = fillings.shape[1], len(free), len(several)
+    at = np.full(problem.n_options, -1, np.int64)
+    at[several] = np.arange(n_y)
+    shared = np.flatnonzero(at[option] >= 0)
+    tie = sp.csc_matrix((np.ones(len(shared)), (at[option[shared]], shared)), shape=(n_y, n_fill))
+    matrix = sp.bmat(
+        [[rows[:, :n_yf] @ fillings, rows[:, free], None], [tie, None, -sp.identity(n_y)]], format="csc"
+    ) if n_y else sp.hstack([rows[:, :n_yf] @ fillings, rows[:, free]], format="csc")  # fmt: skip
+    highs = pass_lp(
+        np.concatenate([fillings.T @ model.cost[:n_yf], model.cost[free], np.zeros(n_y)]),
+        np.concatenate([np.zeros(n_fill), model.lower[free], np.zeros(n_y)]),
+        np.concatenate([np.ones(n_fill), model.upper[free], np.ones(n_y)]),
+        matrix,
+        np.concatenate([lower - shift, np.zeros(n_y)]),
+        np.concatenate([upper - shift, np.zeros(n_y)]),
+        np.concatenate([at[option] < 0, model.integer[free], np.ones(n_y, bool)]),
+    )
+    stop_on(highs, run)
+    highs.setOptionValue("mip_rel_gap", min(1e-4, run.gap))
+    highs.setOptionValue("time_limit", max(1.0, min(PATIENCE, 0.5 * run.seconds_left)))
+    highs.run()
+    if highs.getInfo().primal_solution_status != highspy.kSolutionStatusFeasible:
+        return None
+    found = np.array(highs.getSolution().col_value)
+    vector = fixed
+    vector[:n_yf] = fillings @ found[:n_fill]
+    vector[free] = found[n_fill : n_fill + n_free]
+    return vector
+
+
+def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None) -> Decisions | None:
+    """Round the relaxation, or take options by worth per yuan; then whoever can be paid.
+
+    For -capital only as many options are taken as the floors need.
+    """
+    best: Decisions | None = None
+    for starter in _starters(problem, relaxation):
+
+        def attempt(most: int, starter: _Starter = starter) -> Decisions | None:
+            option, draws = _take(problem, starter, most)
+            return _settle_options(problem, stage, option, draws, starter.reached)
+
+        found = _fewest(problem, stage, attempt, len(starter.order))
+        if found is not None and (
+            best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
+        ):
+            best = found
+    return best
+
+
+def _fewest(
+    problem: Problem, stage: Stage, attempt: Callable[[int], Decisions | None], n: int
+) -> Decisions | None:
+    """The plan with all n options; for -capital, by bisection, the fewest that still keep the floors."""
+    best = attempt(n)
+    if stage.term.term != "-capital" or best is None:
+        return best
+    low, high = 0, n
+    while high - low > max(1, n // 2000):
+        middle = (low + high) // 2
+        found = attempt(middle)
+        if found is None:
+            low = middle
+            continue
+        high = middle
+        if problem.score(stage.term, found) > problem.score(stage.term, best):
+            best = found
+    return best
+
+
+@dataclass(frozen=True)
+class _Starter:
+    """What to build to begin with, the order of the rest, and which source each roof prefers."""
+
+    option: Ints  # (n_roofs,) built to begin with
+    draws: Ints  # (n_draws,) and so financed
+    order: Ints  # options to take next
+    cost: Floats  # (n_draws,) the lower, the sooner drawn on
+    reached: Ints  # (n_classes,) to be reached first
+
+
+def _starters(problem: Problem, relaxation: Relaxation | None) -> list[_Starter]:
+    nothing, nobody = problem.nothing(), np.zeros(problem.n_classes, np.int64)
+    rate = problem.source_rate[problem.draw_source] / RATE
+    order = _option_order(problem)
+    if relaxation is None:
+        # Own money first reaches more with each yuan; loans first leave own money for more roofs.
+        return [_Starter(nothing.option, nothing.draws, order, sign * rate, nobody) for sign in (1.0, -1.0)]
+    model = relaxation.model
+    y = relaxation.vector[model.columns["y"]]
+    whole = np.flatnonzero(y > 1 - 1e-6)
+    option = nothing.option.copy()
+    option[problem.option_roof[whole]] = whole
+    guide = np.zeros(problem.n_draws)
+    guide[model.draws] = relaxation.vector[model.columns["f"]] * model.capital_unit
+    draws = finance(problem, option, guide)
+    if draws is None:
+        option, draws = nothing.option, nothing.draws
+    prices = relaxation.prices
+    dearest = float(prices.village.max(initial=0.0))
+    cost = prices.source[problem.draw_source] + rate * dearest
+    order = order[np.argsort(-y[order], kind="stable")]
+    reached = np.floor(relaxation.vector[model.columns["z"]] + 1e-6).astype(np.int64)
+    return [_Starter(option, draws, order, cost, reached)]
+
+
+def _option_order(problem: Problem) -> Ints:
+    """Options by yearly income, net of the dearest debt, per yuan of capital; what must stand comes first."""
     rate = np.zeros(problem.n_roofs)
-    np.maximum.at(rate, problem.draw_roof, problem.source_rate[problem.draw_source] / 1e9)
+    np.maximum.at(rate, problem.draw_roof, problem.source_rate[problem.draw_source] / RATE)
     net = problem.income - rate[problem.option_roof] * problem.capital
-    worth = net / np.maximum(problem.capital, 1)
-    if relaxation is not None:
-        y = relaxation.vector[relaxation.model.columns["y"]]
-        worth = worth / max(worth.max(initial=0.0), 1e-12) + y
-    order = np.argsort(-worth, kind="stable")
-    order = order[(net[order] > 0) | problem.must[problem.option_roof[order]]]
-    # What must stand comes first, cheapest first.
+    order = np.argsort(-net / np.maximum(problem.capital, 1), kind="stable")
     must = problem.must[problem.option_roof[order]]
     first = order[must]
     first = first[np.argsort(problem.capital[first], kind="stable")]
-    return np.concatenate([first, order[~must]])
+    rest = order[~must]
+    return np.concatenate([first, rest[net[rest] > 0]])
 
 
-def _take(problem: Problem, order: Ints, most: int) -> Ints:
-    """Take options in order while hosting, ceilings and sources last: (n_roofs,)."""
-    option = np.full(problem.n_roofs, -1, np.int64)
-    room = problem.point_limit.tolist()
-    left = problem.source_amount.tolist()
-    ceilings = [(c, c.amount) for c in problem.ceilings]
-    limit_left = [amount for _, amount in ceilings]
-    cheapest = np.argsort(problem.source_rate, kind="stable").tolist()
-    rank = {s: r for r, s in enumerate(cheapest)}
-    share = problem.source_share.tolist()
-    sources = [sorted(problem.draw_source[d].tolist(), key=rank.__getitem__) for d in problem.sources_of]
-    must_count = int(problem.must.sum())
+def _take(problem: Problem, starter: _Starter, most: int) -> tuple[Ints, Ints]:
+    """Take options in order while hosting, ceilings and sources last: (n_roofs,) options, (n_draws,) fen."""
+    option, draws = starter.option.copy(), starter.draws.copy()
+    built = option[option >= 0]
+    load, used = np.zeros(problem.n_points, np.int64), np.zeros(problem.n_sources, np.int64)
+    at_point = problem.point[problem.option_roof[built]]
+    np.add.at(load, at_point[at_point >= 0], problem.watts[built[at_point >= 0]])
+    np.add.at(used, problem.draw_source, draws)
+    room, left = (problem.point_limit - load).tolist(), (problem.source_amount - used).tolist()
+    amounts = [problem.capital if c.kind == "capital" else problem.watts for c in problem.ceilings]
+    ceiling_left = [
+        c.amount - int(a[built[c.options[built]]].sum())
+        for c, a in zip(problem.ceilings, amounts, strict=True)
+    ]
+    by_cost = np.lexsort((starter.cost, problem.draw_roof))
+    ptr = np.searchsorted(problem.draw_roof[by_cost], np.arange(problem.n_roofs + 1)).tolist()
+    draw_source, share = problem.draw_source.tolist(), problem.source_share.tolist()
     taken = 0
-    for k in order.tolist():
+    for k in starter.order.tolist():
         i = int(problem.option_roof[k])
-        if option[i] >= 0 or (taken >= max(most, must_count) and not problem.must[i]):
+        if option[i] >= 0 or (taken >= most and not problem.must[i]):
             continue
         watts, capital, at = int(problem.watts[k]), int(problem.capital[k]), int(problem.point[i])
         if at >= 0 and room[at] < watts:
             continue
-        if any(
-            c.options[k] and limit_left[n] < (capital if c.kind == "capital" else watts)
-            for n, (c, _) in enumerate(ceilings)
-        ):
+        bound = [c for c in range(len(amounts)) if problem.ceilings[c].options[k]]
+        if any(ceiling_left[c] < amounts[c][k] for c in bound):
             continue
         lack, drawn = capital, []
-        for s in sources[i]:
-            part = min(lack, left[s], -(-share[s] * capital // 10**6))
-            if part:
-                drawn.append((s, part))
+        for d in by_cost[ptr[i] : ptr[i + 1]].tolist():
+            s = draw_source[d]
+            if part := min(lack, left[s], -(-share[s] * capital // SHARE)):
+                drawn.append((d, part))
                 lack -= part
         if lack:
             continue
-        for s, part in drawn:
-            left[s] -= part
-        for n, (c, _) in enumerate(ceilings):
-            if c.options[k]:
-                limit_left[n] -= capital if c.kind == "capital" else watts
+        for d, part in drawn:
+            draws[d] = part
+            left[draw_source[d]] -= part
+        for c in bound:
+            ceiling_left[c] -= int(amounts[c][k])
         if at >= 0:
             room[at] -= watts
         option[i] = k
         taken += 1
-    return option
+    return option, draws
 
 
-def _settle_options(problem: Problem, stage: Stage, option: Ints) -> Decisions | None:
-    nobody = np.zeros(problem.n_classes, np.int64)
+def _settle_options(
+    problem: Problem, stage: Stage, option: Ints, draws: Ints, first: Ints
+) -> Decisions | None:
+    guide = draws.astype(float)
     if not problem.needs_pairs:
-        return settle(problem, Choice(option, nobody), stage)
-    draws = finance(problem, option)
-    if draws is None:
-        return None
+        return settle(problem, Choice(option, first, guide), stage)
     net = net_income(problem, option, draws)
     reached, links = _assign(problem, stage, np.maximum(net, 0))
-    return settle(problem, Choice(option, reached, draws.astype(float), links), stage)
+    return settle(problem, Choice(option, reached, guide, links), stage)
 
 
 def _assign(problem: Problem, stage: Stage, net: Ints) -> tuple[Ints, Bools]:
@@ -183,7 +303,8 @@ def _assign(problem: Problem, stage: Stage, net: Ints) -> tuple[Ints, Bools]:
     most = policy.max_villages_per_roof or problem.n_villages
     order = acceptance_order(problem, stage)
     reached = np.zeros(problem.n_classes, np.int64)
-    first = wanted(problem, reached, stage)
+    first = lacking(problem, reached, stage)
+    first = first[np.argsort(-problem.people[first] / problem.need[first], kind="stable")]
     order = np.concatenate([first, order[~np.isin(order, first)]])
     gain = problem.gains(stage.term) / WEIGHT
     gain = np.where(gain > 0, gain, problem.people * 1e-3)
