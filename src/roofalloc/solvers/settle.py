@@ -37,13 +37,25 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
     """
     if not _options_fit(problem, choice.option):
         return None
-    decisions = _settle_money(problem, choice, stage)
+    decisions = _sound(problem, _settle_money(problem, choice, stage), stage)
     broken = decisions is None or bool((decisions.reached < choice.reached).any())
     if broken and choice.draws is not None and problem.reserve.any():
         draws = _reserved_draws(problem, choice, stage)
         if draws is not None:
-            again = _settle_money(problem, replace(choice, draws=draws), stage)
-            decisions = decisions if again is None else again
+            again = _sound(problem, _settle_money(problem, replace(choice, draws=draws), stage), stage)
+            return better(problem, stage, again, decisions)
+    return decisions
+
+
+def better(problem: Problem, stage: Stage, new: Decisions | None, old: Decisions | None) -> Decisions | None:
+    """The decisions of the higher score; the old ones where they tie."""
+    if new is None or old is None:
+        return old if new is None else new
+    return new if problem.score(stage.term, new) > problem.score(stage.term, old) else old
+
+
+def _sound(problem: Problem, decisions: Decisions | None, stage: Stage) -> Decisions | None:
+    """The decisions if they keep floors and held levels, else None."""
     if decisions is None or not floors_met(problem, decisions.reached):
         return None
     return decisions if level_met(problem, stage, decisions) else None
@@ -206,14 +218,14 @@ def _pay(
     nobody = np.zeros(0, np.int64)
     found, arcs = _pay_first(problem, net, reached, nobody, order)
     margin = 1.0
-    while margin < 20 and len(first := _wanted(problem, found, stage, margin)):
+    while margin < 300 and len(first := _wanted(problem, found, stage, margin)):
         # Floors and held levels fall short: they are served first, then those promised, then the rest.
         counted = np.zeros(problem.n_classes, bool)
         counted[lacking(problem, found, stage)] = True
         promised = order[(reached[order] > 0) & ~counted[order]]
         only = np.where(counted, found, 0)
         found, arcs = _pay_first(problem, net, only, np.concatenate([first, promised]), order)
-        margin *= 1.5
+        margin *= 2
     n_nodes = problem.first_village + problem.n_villages
     roof, village, amount = decompose(
         problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages

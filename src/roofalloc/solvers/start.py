@@ -22,7 +22,7 @@ from .cuts import unpaid_sets
 from .highs_lp import pass_lp, stop_on
 from .model import stack
 from .relaxation import Master, Relaxation
-from .settle import acceptance_order, finance, lacking, net_income, settle
+from .settle import acceptance_order, better, finance, lacking, net_income, settle
 
 WINDOWS = (0.03, 0.1, 0.4)  # reduced costs, in score, of what the master may decide
 ROUNDS = 4
@@ -45,8 +45,7 @@ def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run
             break
         found = _decide(problem, stage, relaxation, width, run)
         if found is not None:
-            better = best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
-            return found if better else best
+            return better(problem, stage, found, best)
     return best
 
 
@@ -67,10 +66,7 @@ def _decide(
         if vector is None:
             break
         found = settle(problem, relaxation.model.choice(vector), stage)
-        if found is not None and (
-            best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
-        ):
-            best = found
+        best = better(problem, stage, found, best)
         fresh = unpaid_sets(problem, *relaxation.model.money(vector), tolerance=100.0)
         if not fresh:
             break
@@ -155,11 +151,7 @@ def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None)
             option, draws = _take(problem, starter, most)
             return _settle_options(problem, stage, option, draws, starter.reached)
 
-        found = _fewest(problem, stage, attempt, len(starter.order))
-        if found is not None and (
-            best is None or problem.score(stage.term, found) > problem.score(stage.term, best)
-        ):
-            best = found
+        best = better(problem, stage, _fewest(problem, stage, attempt, len(starter.order)), best)
     return best
 
 
@@ -178,8 +170,7 @@ def _fewest(
             low = middle
             continue
         high = middle
-        if problem.score(stage.term, found) > problem.score(stage.term, best):
-            best = found
+        best = better(problem, stage, found, best)
     return best
 
 
