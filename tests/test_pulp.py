@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import roofalloc as ra
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.instance import Instance, Term
 from roofalloc.problem import Choice, Held, Problem, Stage, compile_problem
-from roofalloc.solvers import pulp, pulp_backends
+from roofalloc.solvers import pulp, pulp_backends, pulp_guard
 from roofalloc.solvers.base import Answer, Run
 from roofalloc.solvers.settle import settle
 
@@ -333,6 +334,24 @@ def test_a_ctrl_c_that_nobody_handles_ends_the_solver_too(hard: Problem, traces:
     assert_nothing_is_left(traces)
 
 
+def test_a_command_ends_with_its_parent_and_its_files_go(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    endless = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
+    with subprocess.Popen(
+        [sys.executable, pulp_guard.__file__, str(folder), *endless],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        process.stdin.close()  # as the system does when a parent is killed
+        assert process.stdout.read() == b""  # nobody holds it any more
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 2.5])
 def test_at_the_time_limit_nothing_is_called_optimal(
     hard: Problem, traces: SimpleNamespace, seconds: float
@@ -420,9 +439,9 @@ def test_with_reserve_nothing_is_said_of_the_whole_problem() -> None:
 
 
 def test_a_cbc_that_dies_is_an_error_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(command: Any, run: Any, on_line: Any, *rest: Any) -> str:
+    def die(command: Any, folder: Any, run: Any, on_line: Any, *rest: Any) -> tuple[str, bool]:
         on_line("out of memory\n")
-        return "ended"
+        return "ended", True
 
     monkeypatch.setattr(pulp_backends, "_watch", die)
     problem = small()

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import pulp
 
 from roofalloc.errors import SolverError, UsageError
+from roofalloc.solvers import pulp_guard
 from roofalloc.solvers.base import Run, Stopped
 
 CBC = ("PULP_CBC_CMD", "COIN_CMD")
@@ -206,13 +207,14 @@ def _cbc(
     log = _Log(new_bound)
     if run.seconds_left <= 0 or run.cancelled():
         return Found(False, None, "cancelled" if run.cancelled() else "time")
-    end = _watch(
+    end, by_itself = _watch(
         [*command, "-solve", "-solution", solution],
+        folder,
         run,
         log.read,
         lambda end: PATIENCE if log.has_plan else 0.0,
     )
-    if not os.path.exists(solution):
+    if not by_itself or not os.path.exists(solution):  # killed, it may have left half a file
         if end in ("time", "cancelled"):
             return Found(False, log.bound, end)
         raise SolverError(f"CBC ended without a solution file; its last words: {log.last}")
@@ -295,7 +297,9 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     words: list[str] = []
     # -P: this folder holds a pulp.py that must not hide PuLP
     command = [sys.executable, "-P", "-m", "roofalloc.solvers.pulp_child", str(folder)]
-    end = _watch(command, run, words.append, lambda end: PATIENCE if end == "time" else 0.0, ask=False)
+    end, _ = _watch(
+        command, folder, run, words.append, lambda end: PATIENCE if end == "time" else 0.0, ask=False
+    )
     reply = folder / "reply.json"
     if not reply.exists():
         if end in ("time", "cancelled"):
@@ -327,19 +331,21 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
 
 def _watch(
     command: list[str],
+    folder: Path,
     run: Run,
     on_line: Callable[[str], None],
     patience: Callable[[End], float],
     ask: bool = True,
-) -> End:
-    """Run a command until it ends, or until the deadline or the user stops it.
+) -> tuple[End, bool]:
+    """Run a command until it ends, or until the deadline or the user stops it; whether it ended by itself.
 
     The command runs in a session of its own, so that a Ctrl-C at the terminal reaches only this process.
     To stop it, ``ask`` it as if by Ctrl-C, and give it ``patience(why)`` seconds to write what it has.
-    Its output goes through a pipe: should this process be killed, the command ends at its next word.
+    Should this process be killed, `pulp_guard` ends the command and removes the folder.
     """
+    guard = [sys.executable, "-I", "-S", pulp_guard.__file__, str(folder)]
     process = subprocess.Popen(
-        command,
+        [*guard, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -351,6 +357,7 @@ def _watch(
     reader = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
     reader.start()
     end: End = "ended"
+    by_itself = False
     kill_at = float("inf")
     try:
         while time.monotonic() < kill_at:
@@ -365,6 +372,7 @@ def _watch(
                 continue
             if line is None:
                 process.wait(PATIENCE)
+                by_itself = True
                 break
             on_line(line)
     finally:
@@ -375,7 +383,7 @@ def _watch(
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-    return end
+    return end, by_itself
 
 
 def _pump(stream: Any, lines: queue.SimpleQueue[str | None]) -> None:

@@ -7,10 +7,7 @@ It imports nothing but PuLP, so that it starts fast.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ import pulp
 
 def main(folder: Path) -> None:
     """Solve the model in a folder."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     request = json.loads((folder / "request.json").read_text())
     begun = time.monotonic()
     _, lp = pulp.LpProblem.fromJson(str(folder / "model.json"))
@@ -51,14 +47,6 @@ def _bound(lp: Any) -> float | None:
         return None
     bound = -float(lp.solverModel.getInfo().mip_dual_bound)
     return bound if abs(bound) < 1e49 else None
-
-
-def _die_with_parent() -> None:
-    """End this process and what it started once the parent's end of the pipe is closed."""
-    sys.stdin.read()
-    if hasattr(os, "killpg"):
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-    os._exit(1)
 
 
 if __name__ == "__main__":
