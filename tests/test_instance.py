@@ -284,6 +284,20 @@ def test_tables_of_every_kind_make_the_same_instance(path: Path, form: str) -> N
     assert Instance.from_records(**flat) == ra.read(path)
 
 
+def test_pandas_cells_of_several_types_are_read_one_by_one() -> None:
+    pandas = pytest.importorskip("pandas")
+    sources = pandas.DataFrame(
+        {"id": ["a", "b", "c"], "amount": [1, "2.50", Decimal(3)], "years": [None, 1, None]}
+    )
+    sources["interest"] = [None, 0.05, float("nan")]
+    instance = Instance.from_records(name="n", sources=sources)
+    assert instance.sources.select("amount", "years", "interest").rows() == [
+        (100, None, None),
+        (250, 1, 50_000_000),
+        (300, None, None),
+    ]
+
+
 def test_a_frame_may_hold_nested_options() -> None:
     roofs = pl.DataFrame(
         {"id": ["r"], "region": ["c"], "options": [[{"kw": 1.5, "capital": 10.25, "income": 3.0}]]}

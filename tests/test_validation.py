@@ -579,6 +579,8 @@ CSV = [
     ("id,\na,b\n", "regions, column 2: expected a name in the header line (the name is empty)"),
     ("id;name\na;b\n", "regions: found 'id;name', expected commas between the columns"),
     ("", "regions: expected a header line of column names (the file is empty)"),
+    ("\nid\na\n", "regions row 1: expected a header line of column names (the line is empty)"),
+    ("id,name\ra,b\r", "regions row 1: expected CSV (new-line character seen in unquoted field"),
     ("name\na\n", f"regions, id: expected {ID} (nothing given)"),
     (b"id,name\na,b\nc,\xff\xff\n", "regions: expected UTF-8 or GB18030 text (line 3 is neither)"),
     ("id\na\n".encode("utf-16"), "regions: expected UTF-8 or GB18030 text (this is UTF-16)"),

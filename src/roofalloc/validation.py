@@ -501,10 +501,26 @@ def _frame(value: Any) -> pl.DataFrame | None:
             raise UsageError(f"columns of different lengths: {lengths}")
         return pl.DataFrame([pl.Series(key, column, dtype=pl.Object) for key, column in columns.items()])
     if type(value).__module__.partition(".")[0] == "pandas":
-        return pl.from_pandas(value)
+        return _from_pandas(value)
     if hasattr(value, "__arrow_c_stream__"):
         return pl.DataFrame(value)
     return None
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    if not frame.columns.is_unique:
+        raise UsageError(f"columns of the same name: {sorted(map(str, frame.columns))}")
+    found = []
+    for name in frame.columns:
+        column = frame[name]
+        try:
+            series: Any = pl.from_pandas(column)
+            found.append(series.alias(str(name)))
+        except (ImportError, ValueError, TypeError, NotImplementedError):  # values of several types
+            values = column.astype(object)
+            cells = values.where(values.notna(), None).tolist()
+            found.append(pl.Series(str(name), cells, dtype=pl.Object))
+    return pl.DataFrame(found)
 
 
 def replaced(instance: Instance, changes: Mapping[str, Any]) -> Instance:

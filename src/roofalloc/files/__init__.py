@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -101,7 +102,7 @@ def write(
     if path.name.endswith((".json", ".json.gz")):
         if tables is not None:
             raise UsageError(f"{path} is a JSON file; tables={tables!r} belongs to a folder")
-        output.write_file(path, [*chunks(instance, "\n"), b"\n"], compress=path.suffix == ".gz")
+        output.write_file(path, chain(chunks(instance, "\n"), [b"\n"]), compress=path.suffix == ".gz")
         return
     if path.suffix in (".xlsx", ".xls", ".csv", ".toml", ".gz", ".zip"):
         raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz or a folder")

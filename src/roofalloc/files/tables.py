@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,14 +30,21 @@ def read_csv(path: Path, table: str, report: Report) -> RawTable:
         report.add(origin, expected="a header line of column names", hint="the file is empty")
         return RawTable(origin, 0)
     first, _, body = text.partition(b"\n")
-    names = next(csv.reader([first.decode().rstrip("\r")]))
+    try:
+        names = next(csv.reader([first.decode().rstrip("\r")], strict=True))
+    except csv.Error as error:
+        report.add(origin, row=1, expected=f"CSV ({error})")
+        return RawTable(origin, 0)
+    if not names:
+        report.add(origin, row=1, expected="a header line of column names", hint="the line is empty")
+        return RawTable(origin, 0)
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
         report.add(origin, value=names[0], expected="commas between the columns")
         return RawTable(origin, 0)
-    try:
-        frame = _fast(body, len(names))
+    frame = _fast(body, len(names))
+    if frame is not None:
         lines = _lines(frame)
-    except pl.exceptions.PolarsError:  # a line of another length, or quotes gone wrong: say where
+    else:
         frame, numbers = _careful(body, len(names), origin, report)
         lines = numbers.__getitem__
     blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
@@ -66,16 +74,26 @@ def _decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
     return data
 
 
-def _fast(body: bytes, width: int) -> pl.DataFrame:
-    if not body.strip():
+#: Cells in which every quote is where it belongs; polars reads others, but not as meant.
+_WELL_QUOTED = re.compile(rb'(?:(?:"(?:[^"]++|"")*+"|[^",\n]*+)(?:,|\r?\n|\Z))*+')
+
+
+def _fast(body: bytes, width: int) -> pl.DataFrame | None:
+    """The cells, None where a line is too long or quotes went wrong: then `_careful` says where."""
+    if not body.strip(b"\r\n"):
         return pl.DataFrame(schema={f"c{k}": pl.String for k in range(width)})
-    frame = pl.read_csv(
-        io.BytesIO(body),
-        has_header=False,
-        schema={f"c{k}": pl.String for k in range(width)},
-        infer_schema=False,
-        raise_if_empty=False,
-    )
+    if b'"' in body and not _WELL_QUOTED.fullmatch(body):
+        return None
+    try:
+        frame = pl.read_csv(
+            io.BytesIO(body),
+            has_header=False,
+            schema={f"c{k}": pl.String for k in range(width)},
+            infer_schema=False,
+            raise_if_empty=False,
+        )
+    except pl.exceptions.PolarsError:
+        return None
     return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
@@ -98,7 +116,7 @@ def _careful(body: bytes, width: int, origin: Origin, report: Report) -> tuple[p
     try:
         for row in reader:
             start, line = line, reader.line_num + 2
-            if len(row) > width:
+            if any(row[width:]):
                 told = Origin(origin.path, origin.table, lambda position: position)
                 report.add(
                     told, row=start, value=f"{len(row)} cells", expected=f"{width} cells, as in the header"
