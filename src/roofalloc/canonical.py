@@ -18,6 +18,7 @@ from . import columns as c
 if TYPE_CHECKING:
     from .instance import Instance, Policy
 
+FORMAT = "roofalloc-instance/1"
 _ROWS = 250_000  # rows made at once
 
 
@@ -28,7 +29,7 @@ def chunks(instance: Instance, between: str = "") -> Iterator[bytes]:
     """
     parts: dict[str, Any] = {
         "currency": instance.currency,
-        "format": "roofalloc-instance/1",
+        "format": FORMAT,
         "name": instance.name,
         "policy": policy_document(instance.policy),
     }

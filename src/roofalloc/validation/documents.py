@@ -1,0 +1,178 @@
+"""Documents of nested objects and lists (JSON, TOML, Python) as raw tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .. import columns as c
+from .report import NestedOptions, Origin, RawTable, Report
+
+
+def raw_document(
+    document: Mapping[str, Any],
+    path: str,
+    report: Report,
+    text: Literal["text", "any"] = "text",
+    *,
+    tables: bool = True,
+) -> dict[str, RawTable]:
+    """Raw tables of a document of nested mappings and lists, by the names of `ORDER`.
+
+    Parameters
+    ----------
+    text : ``"any"`` where text may also stand for a number
+    tables : whether tables may stand in the document
+    """
+    reader = DocumentReader(path, report, text)
+    reader.twice(Origin(path, "", _no_row), [document])
+    raw: dict[str, RawTable] = {}
+    inside = [name for name in c.TABLES if tables and name != "options"]
+    for name in inside:
+        if document.get(name) is not None:
+            raw |= reader.table(name, document[name])
+    policy = reader.mapping("policy", document.get("policy"))
+    reader.twice(Origin(path, "policy", _no_row), [policy])
+    policy = dict(policy)
+    terms = policy.pop("objective", None)
+    if isinstance(terms, (list, tuple)):
+        terms = [{"term": term} if isinstance(term, str) else term for term in terms]
+        if not terms:
+            report.add(Origin(path, "policy"), "objective", value="[]", expected="at least one term")
+    for name, rows in (
+        ("policy.objective", terms),
+        ("policy.require", policy.pop("require", None)),
+        ("policy.limits", policy.pop("limits", None)),
+    ):
+        if rows is not None:
+            raw |= reader.table(name, rows)
+    raw["policy"] = reader.single("policy", policy)
+    raw["policy"].beside = ("objective", "require", "limits")
+    raw["assumptions"] = reader.single(
+        "assumptions", reader.mapping("assumptions", document.get("assumptions"))
+    )
+    rest = {key: value for key, value in document.items() if key not in (*inside, "policy", "assumptions")}
+    raw[""] = reader.single("", rest)
+    raw[""].beside = ("policy", "assumptions", *inside)
+    return raw
+
+
+def _no_row(position: int) -> None:
+    """Row of what is not a row of a table."""
+
+
+class TwiceDict(dict[str, Any]):
+    """An object of a document in which keys stood more than once."""
+
+    twice: tuple[str, ...] = ()
+
+
+@dataclass
+class DocumentReader:
+    """Takes the parts of a document as raw tables, reporting what has the wrong shape."""
+
+    path: str
+    report: Report
+    text: Literal["text", "any"]
+
+    def mapping(self, table: str, value: Any) -> Mapping[str, Any]:
+        """An object, empty where it is absent."""
+        if value is None:
+            return {}
+        if isinstance(value, Mapping):
+            return value
+        self.report.add(
+            Origin(self.path, table), value=_brief(value), expected="an object of keys and values"
+        )
+        return {}
+
+    def single(self, table: str, row: Mapping[str, Any]) -> RawTable:
+        """An object as a table of one row."""
+        origin = Origin(self.path, table, _no_row)
+        self.twice(origin, [row])
+        return RawTable(origin, 1, {str(k): c.raw_from_values([v], self.text) for k, v in row.items()})
+
+    def table(self, name: str, rows: Any) -> dict[str, RawTable]:
+        """A list of objects; with roofs come their options."""
+        origin = Origin(self.path, name)
+        if not isinstance(rows, (list, tuple)):
+            wanted = "a list of terms" if name == "policy.objective" else "a list of objects"
+            self.report.add(origin, value=_brief(rows), expected=wanted)
+            return {name: RawTable(origin, 0)}
+        origin, rows = self._objects(origin, rows)
+        if name != "roofs":
+            return {name: self._columns(origin, rows)}
+        nested = [row.get("options") for row in rows]
+        roofs = self._columns(origin, rows, leave="options")
+        if all(options is None for options in nested):
+            return {"roofs": roofs}
+        return {"roofs": roofs} | self._options(origin, [row.get("id") for row in rows], nested)
+
+    def _objects(self, origin: Origin, rows: Sequence[Any]) -> tuple[Origin, Sequence[Mapping[str, Any]]]:
+        if {*map(type, rows)} <= {dict}:
+            return origin, rows
+        good = []
+        for k, row in enumerate(rows):
+            if isinstance(row, Mapping):
+                good.append(k)
+            else:
+                self.report.add(origin, row=k, value=_brief(row), expected="an object of keys and values")
+        rows = [rows[k] for k in good]
+        origin = Origin(origin.path, origin.table, lambda position: good[position])
+        self.twice(origin, rows)
+        return origin, rows
+
+    def twice(self, origin: Origin, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Report keys that stand more than once in an object."""
+        for k, row in enumerate(rows):
+            if isinstance(row, TwiceDict):
+                for key in row.twice:
+                    self.report.add(origin, key, row=k, expected="each key once", hint="given twice")
+
+    def _columns(self, origin: Origin, rows: Sequence[Mapping[str, Any]], leave: str = "") -> RawTable:
+        names: dict[str, None] = {}
+        for row in rows:
+            if row.keys() - names.keys():
+                names |= dict.fromkeys(row)
+        names.pop(leave, None)
+        found = {str(name): c.raw_from_values([row.get(name) for row in rows], self.text) for name in names}
+        return RawTable(origin, len(rows), found)
+
+    def _options(self, origin: Origin, ids: Sequence[Any], nested: Sequence[Any]) -> dict[str, RawTable]:
+        rows: list[Any] = []
+        roofs: list[int] = []
+        places: list[int] = []
+        misshapen: list[int] = []
+        for k, options in enumerate(nested):
+            if options is None:
+                continue
+            if not isinstance(options, (list, tuple)):
+                self.report.add(origin, "options", row=k, value=_brief(options), expected="a list of options")
+                misshapen.append(k)
+                continue
+            for place, option in enumerate(options):
+                if not isinstance(option, Mapping):
+                    self.report.add(
+                        origin, f"options[{place}]", row=k, value=_brief(option), expected="an option object"
+                    )
+                    misshapen.append(k)
+                    continue
+                rows.append(option)
+                roofs.append(k)
+                places.append(place)
+        where = NestedOptions(origin.path, "options", origin.row, roofs, places, misshapen)
+        self.twice(where, rows)
+        for k, row in enumerate(rows):
+            if "roof" in row:
+                self.report.add(where, "roof", row=k, expected="no roof: the option stands in its roof")
+        table = self._columns(where, rows, leave="roof")
+        if rows:
+            owners = [ids[k] if isinstance(ids[k], str) else None for k in roofs]
+            table.columns["roof"] = c.raw_from_values(owners, "text")
+        return {"options": table}
+
+
+def _brief(value: Any) -> str:
+    kind = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    return kind.get(type(value), "a number" if isinstance(value, c.Number) else type(value).__name__)
