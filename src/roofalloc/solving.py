@@ -28,7 +28,7 @@ from .instance import Instance, Term
 from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
-from .solvers.base import Answer, Run, Solve, Stopped
+from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.relaxation import certificate, relax
@@ -169,7 +169,7 @@ def _arguments(gap: float, time_limit: float | None, threads: int | None) -> Non
         raise UsageError(f"threads must be at least 1, not {threads}")
 
 
-def _pick(solver: str, problem: Problem) -> registry.Variant:
+def _pick(solver: str, problem: Problem) -> Variant:
     """The variant of a name; "auto" is the best there is for the problem."""
     variant = registry.get("highs" if solver == "auto" else solver)
     if reasons := registry.can(variant, problem):
@@ -317,7 +317,7 @@ class _Term:
 
     def _bound(self, score: float) -> None:
         """Take a float bound in, pushed outward by more than its rounding."""
-        bound = Fraction(score) + Fraction(1, 10**9) * max(1, abs(Fraction(score)))
+        bound = Fraction(score) + Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(score)))
         self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
 
     def _figures(self) -> tuple[float | None, float | None]:
@@ -475,7 +475,7 @@ def _term_result(
     if alone:
         bound = by_prices
     proof: Literal["certificate", "search"] | None = "certificate" if alone else _beyond(bound, by_prices)
-    gap = None if bound is None else float(abs(bound - value) / max(1, abs(value)))
+    gap = None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value)))
     return TermResult(term.term, value, bound, by_prices, gap, proof, "optimal" if optimal else "feasible")
 
 
@@ -488,7 +488,7 @@ def _restate(problem: Problem, known: TermResult, term: Term, decisions: Decisio
     value = problem.value(term, decisions)
     if value == known.value:
         return known
-    gap = None if known.bound is None else float(abs(known.bound - value) / max(1, abs(value)))
+    gap = None if known.bound is None else float(abs(known.bound - value) / max(Fraction(1), abs(value)))
     proof = _beyond(known.bound, known.certified_bound)
     return replace(known, value=value, gap=gap, proof=proof, status="feasible")
 

@@ -76,22 +76,22 @@ def _kernel(compiled: bool) -> Callable[..., Any]:
 
 
 def _fill(
-    sequence,
-    class_village,
-    need,
-    count,
-    reached,
-    tail,
-    head,
-    in_ptr,
-    in_arc,
-    out_ptr,
-    out_arc,
-    arcs,
-    left,
-    spare,
-    first_village,
-):  # type: ignore[no-untyped-def]
+    sequence: Ints,
+    class_village: Ints,
+    need: Ints,
+    count: Ints,
+    reached: Ints,
+    tail: Ints,
+    head: Ints,
+    in_ptr: Ints,
+    in_arc: Ints,
+    out_ptr: Ints,
+    out_arc: Ints,
+    arcs: Ints,
+    left: Ints,
+    spare: Ints,
+    first_village: int,
+) -> None:
     n_roofs = len(left)
     n_nodes = len(in_ptr) - 1
     # Upper bound on what a village could still get beyond its own spare money.

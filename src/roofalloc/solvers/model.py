@@ -87,7 +87,7 @@ class Model:
         y, f, z = (vector[self.columns[name]] for name in "yfz")
         net = np.bincount(problem.option_roof, self.net * y, problem.n_roofs)
         net -= np.bincount(problem.draw_roof[self.draws], self.rate * f, problem.n_roofs)
-        need = np.bincount(problem.class_village, problem.need * z, problem.n_villages)
+        need = np.bincount(problem.class_village, problem.need * z, problem.n_villages).astype(float)
         return net * self.income_unit, need
 
     def extended(self, sets: Sequence[Bools], rows: Sequence[HostingRow]) -> Model:
