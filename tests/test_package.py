@@ -60,6 +60,15 @@ def test_every_public_name_is_there(name: str) -> None:
     assert getattr(ra, name) is not None
 
 
+def test_type_checkers_are_told_every_public_name() -> None:
+    source = Path(ra.__file__).read_text(encoding="utf-8")
+    told = source.partition("if TYPE_CHECKING:")[2].partition("def __getattr__")[0]
+    names = {
+        name for line in told.splitlines() for name in re.split(r"\W+", line.partition(" import ")[2]) if name
+    }
+    assert names == set(ra.__all__) - {"__version__"} == set(dir(ra)) - {"__version__"}
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'sovle'"):
         _ = ra.sovle

@@ -33,7 +33,25 @@ _HOMES = {
     "write_plan": "files",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
+__all__ = [
+    "Instance",
+    "InstanceError",
+    "Plan",
+    "Policy",
+    "Result",
+    "RoofallocError",
+    "__version__",
+    "bound",
+    "check",
+    "compile_problem",
+    "generate",
+    "read",
+    "read_plan",
+    "solve",
+    "solvers",
+    "write",
+    "write_plan",
+]
 
 if TYPE_CHECKING:
     from . import solvers

@@ -56,10 +56,10 @@ class Certificate:
 
     Units: terms' unit per yuan (``villages``, ``sources``, ``implied`` none), per kW (``connection_points``,
     limits on kW), per person (``require``). Keys: ids of villages, sources, connection points and roofs;
-    position of the item in the policy's list for ``limits`` and ``require`` (from 0); for ``implied`` the household's id or
-    ``collective:VILLAGE``; for ``held`` the position of the earlier term in the policy's objective.
-    ``roofs`` holds u_i where it is not the default max of its villages' prices; with ``fairness`` the
-    phi_r stand in ``regions``.
+    position of the item in the policy's list for ``limits`` and ``require`` (from 0); for ``implied`` the
+    household's id or ``collective:VILLAGE``; for ``held`` the position of the earlier term in the policy's
+    objective. ``roofs`` holds u_i where it is not the default max of its villages' prices; with ``fairness``
+    the phi_r stand in ``regions``.
     """
 
     term: str
