@@ -656,6 +656,26 @@ def test_the_optimum_of_a_random_instance_passes_and_no_figure_of_it_can_be_chan
         assert not check(instance, spoilt).ok, (name, row, column)
 
 
+def test_an_instance_with_nothing_in_it_has_an_empty_plan():
+    instance = Instance.from_records(
+        name="empty", policy={"objective": ["people", "villages", "fairness", "-capital", "-links"]}
+    )
+    plan = written(instance, Decisions({}, {}, {}, ()))
+    certificates = tuple(Certificate(t.term) for t in instance.policy.objective)
+    plan = claimed(instance, plan, certificates)
+    assert plan.status == "optimal"
+    assert check(instance, plan).ok
+    assert found(check(instance, extra("built", "r", "1", 1, 1, 1, 1)(plan))) == {
+        ("unknown-roof", "built[0] roof r")
+    }
+
+
+def test_a_roof_without_options_has_no_station():
+    instance = dataclasses.replace(tight(), options=tight().options.clear())
+    report = check(instance, replace(sound(), instance_sha256=instance.sha256))
+    assert ("unknown-option", SURE) in found(report)
+
+
 @st.composite
 def decided(draw: st.DrawFn) -> tuple[Instance, Decisions]:
     """Decisions near those of a sound plan: a few of them changed by a little."""

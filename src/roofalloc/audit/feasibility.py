@@ -209,10 +209,12 @@ class _Audit:
             "an option of this roof",
         )
         keep = (option >= 0) & ~model.excluded[roof]
+        # where nothing is built, the option is -1 and what it has is 0
+        watts, capital, income = (np.append(x, 0) for x in (model.watts, model.capital, model.income))
         for column, of_option, shown in (
-            ("watts", model.watts, _kw),
-            ("capital", model.capital, _yuan),
-            ("income", model.income, _yuan),
+            ("watts", watts, _kw),
+            ("capital", capital, _yuan),
+            ("income", income, _yuan),
         ):
             found, expected = table[column].to_numpy(), of_option[option]
             self._each(
@@ -226,13 +228,7 @@ class _Audit:
             )
         self.choice = np.full(len(model.roof_ids), -1, dtype=np.int64)
         self.choice[roof[keep]] = option[keep]
-        stands = self.choice >= 0
-        self.income, self.capital, self.watts = (
-            np.where(stands, of_option[self.choice], 0)
-            if len(of_option)
-            else np.zeros(len(stands), dtype=np.int64)
-            for of_option in (model.income, model.capital, model.watts)
-        )
+        self.watts, self.capital, self.income = watts[self.choice], capital[self.choice], income[self.choice]
         self.claimed_debt = np.zeros(len(model.roof_ids), dtype=np.int64)
         self.claimed_debt[roof[keep]] = table["debt_service"].to_numpy()[keep]
 
