@@ -284,6 +284,23 @@ def test_an_interrupted_solve_writes_its_plan_and_exits_130(
     assert call("solve", tiny, "--json").document["stopped"] == "cancelled"
 
 
+@posix
+def test_a_second_interruption_waits_for_the_plan(
+    call: Call, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = ra.write_plan
+
+    def impatient(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return write(*arguments)
+
+    monkeypatch.setattr("roofalloc.files.write_plan", impatient)
+    with_result(monkeypatch, stopped="cancelled")
+    assert call("solve", tiny).code == 130
+    assert (tmp_path / "tiny.plan" / "plan.json").is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 @pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

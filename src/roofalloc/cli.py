@@ -230,7 +230,8 @@ def solve(
     plan = result.plan
     written = plan.status != "no_plan"
     if written:
-        _save(lambda target: write_plan(result, target, problem), folder)
+        with _uninterrupted():
+            _save(lambda target: write_plan(result, target, problem), folder)
     seconds |= {phase: result.seconds.get(phase, 0.0) for phase in ("compile", "solve", "check")}
     seconds["total"] = time.monotonic() - begun
 
@@ -478,6 +479,22 @@ def _refuse_output(folder: Path) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let an impatient second Ctrl-C wait while the plan that the first one asked for is written."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    except ValueError:  # not in the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _save(write: Callable[[Path], object], folder: Path) -> None:
