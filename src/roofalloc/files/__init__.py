@@ -18,7 +18,7 @@ from ..errors import InstanceError, UsageError
 from ..instance import Instance
 from ..plan import Plan, Result
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
-from . import documents, folders, output, plans
+from . import documents, folders, output, plan_reader, plans
 from .ledger import ledger
 
 __all__ = ["ledger", "read", "read_plan", "write", "write_plan"]
@@ -153,6 +153,6 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
         _absent(file, report)
         report.raise_if_any()
     try:
-        return plans.read_plan_file(file, report)
+        return plan_reader.read_plan_file(file, report)
     except OSError as error:
         raise _unreadable(file, error, report) from error

@@ -1,0 +1,358 @@
+"""Reading ``plan.json``: tolerant of nothing, every fault at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .. import columns as c
+from ..plan import Certificate, Plan, TermResult, Totals
+from ..validation import (
+    MISSING,
+    DocumentReader,
+    Origin,
+    RawTable,
+    Report,
+    TwiceDict,
+    did_you_mean,
+    parse_table,
+)
+from . import documents
+from .plans import (
+    BUILT,
+    BY_POSITION,
+    COLLECTIVES,
+    FINANCING,
+    FORMAT,
+    HEAD,
+    HOUSEHOLDS,
+    INSTANCE,
+    OBJECTIVE,
+    PAYMENTS,
+    PRICES,
+    REGION,
+    TOTALS,
+    identity,
+    money,
+    nine_places,
+)
+
+
+def read_plan_file(path: Path, report: Report) -> Plan:
+    """See `roofalloc.read_plan`."""
+    document = documents.parse_json(documents.unpacked(path), str(path), report)
+    return _PlanReader(str(path), report, document).plan()
+
+
+class _PlanReader:
+    """Reads the parts of ``plan.json``, collecting faults."""
+
+    def __init__(self, path: str, report: Report, document: dict[str, Any]) -> None:
+        self.path, self.report, self.document = path, report, document
+        self.reader = DocumentReader(path, report, "text")
+
+    def plan(self) -> Plan:
+        head = {key: self.document[key] for key in ("format", "status") if key in self.document}
+        known = [f for f in _KEYS if f not in ("format", "status")]
+        for key in self.document:
+            if key not in _KEYS:
+                self.fault(
+                    key,
+                    hint=did_you_mean(key, _KEYS) or "unknown name",
+                    expected=f"one of {', '.join(_KEYS)}",
+                )
+        if isinstance(self.document, TwiceDict):
+            for key in self.document.twice:
+                self.fault(key, hint="given twice", expected="each key once")
+        for key in known:
+            if key not in self.document and key != "conflict":
+                self.fault(key, hint=MISSING, expected="this part of a plan")
+        found = self.row("", head, HEAD)
+        if found["format"] not in (None, FORMAT):
+            self.fault("format", value=found["format"], expected=f'"{FORMAT}"')
+        who = self.row("instance", self.document.get("instance", {}), INSTANCE)
+        if who["sha256"] is not None and not re.fullmatch("[0-9a-f]{64}", who["sha256"]):
+            self.fault("sha256", "instance", value=who["sha256"], expected="64 hexadecimal digits")
+        objective = self.objective()
+        built, financing = self.built()
+        payments = self.table("payments", PAYMENTS, ["roof", "village"])
+        households, collectives = self.reached()
+        totals = self.totals()
+        certificates = tuple(self.certificates())
+        conflict = tuple(self.plain_list("conflict"))
+        solver = _python(self.reader.mapping("solver", self.document.get("solver")))
+        self.report.raise_if_any()
+        return Plan(
+            who["name"],
+            who["sha256"],
+            found["status"],
+            objective,
+            built,
+            financing,
+            payments,
+            households,
+            collectives,
+            totals,
+            certificates,
+            conflict,
+            solver,
+        )
+
+    def fault(
+        self,
+        column: str | None,
+        table: str = "",
+        row: int | None = None,
+        *,
+        expected: str,
+        value: Any = None,
+        hint: str | None = None,
+    ) -> None:
+        self.report.add(Origin(self.path, table), column, row=row, value=value, expected=expected, hint=hint)
+
+    def row(self, table: str, value: Any, specs: Sequence[c.Column]) -> dict[str, Any]:
+        raw = self.reader.single(table, self.reader.mapping(table, value))
+        return parse_table(raw, specs, self.report, extra=False).row(0, named=True)
+
+    def raw(self, table: str, rows: Any) -> RawTable:
+        return self.reader.table(table, [] if rows is None else rows)[table]
+
+    def table(
+        self, table: str, specs: Sequence[c.Column], keys: Sequence[str], rows: Any = None
+    ) -> pl.DataFrame:
+        raw = self.raw(table, self.document.get(table) if rows is None else rows)
+        return self.checked(raw, specs, keys)
+
+    def checked(self, raw: RawTable, specs: Sequence[c.Column], keys: Sequence[str]) -> pl.DataFrame:
+        frame = parse_table(raw, specs, self.report, extra=False)
+        again = ~frame.select(pl.struct(keys).is_first_distinct()).to_series()
+        told = again & frame.select(pl.all_horizontal(pl.col(keys).is_not_null())).to_series()
+        values = frame.select(pl.concat_str(keys, separator=" - ")).to_series()
+        self.report.rows(
+            raw.origin,
+            None,
+            told,
+            values=values,
+            expected=f"each {' and '.join(keys)} once",
+            hint="given twice",
+        )
+        return frame.sort(keys)
+
+    def built(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        rows = self.document.get("built")
+        rows = rows if isinstance(rows, list) else []
+        drawn = [row.get("financing") if isinstance(row, dict) else None for row in rows]
+        plain = [
+            {k: v for k, v in row.items() if k != "financing"} if isinstance(row, dict) else row
+            for row in rows
+        ]
+        for k, row in enumerate(rows):
+            if isinstance(row, TwiceDict):
+                for key in row.twice:
+                    self.fault(key, "built", k, hint="given twice", expected="each key once")
+        built = self.table(
+            "built", BUILT, ["roof"], plain if isinstance(self.document.get("built"), list) else None
+        )
+        flat, origins = [], []
+        for k, amounts in enumerate(drawn):
+            if not isinstance(amounts, dict) or isinstance(amounts, TwiceDict):
+                wanted = "an object of sources and amounts, each source once"
+                self.fault("financing", "built", k, expected=wanted)
+                continue
+            roof = rows[k].get("roof")
+            for source, amount in amounts.items():
+                flat.append({"roof": roof, "source": source, "amount": amount})
+                origins.append(k)
+        raw = self.raw("financing", flat)
+        raw.origin = Origin(self.path, "built", origins.__getitem__)
+        if flat and not all(isinstance(row["roof"], str) for row in flat):  # told at its roof
+            return built, pl.DataFrame(schema={"roof": pl.String, "source": pl.String, "amount": pl.Int64})
+        return built, self.checked(raw, FINANCING, ["roof", "source"])
+
+    def reached(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        reached = self.reader.mapping("reached", self.document.get("reached"))
+        for key in reached:
+            if key not in ("households", "collectives"):
+                self.fault(key, "reached", expected="households or collectives", hint="unknown name")
+        for key in ("households", "collectives"):
+            if key not in reached:
+                self.fault(key, "reached", expected="a list", hint=MISSING)
+        households = self.checked(
+            self.raw("reached.households", reached.get("households")), HOUSEHOLDS, ["household"]
+        )
+        names = reached.get("collectives")
+        listed = [{"village": name} for name in names] if isinstance(names, list) else names
+        return households, self.checked(self.raw("reached.collectives", listed), COLLECTIVES, ["village"])
+
+    def objective(self) -> tuple[TermResult, ...]:
+        rows = self.document.get("objective", [])
+        exact = ("value", "bound", "certified_bound", "fraction")
+        known = (*(spec.name for spec in OBJECTIVE), *exact)
+        good = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+        plain = [{k: v for k, v in row.items() if k not in exact} for row in rows] if good else rows
+        frame = parse_table(self.raw("objective", plain), OBJECTIVE, self.report, extra=False)
+        if not good:
+            return ()
+        found = []
+        for k, (row, said) in enumerate(zip(rows, frame.rows(named=True), strict=True)):
+            for key in (*known[:-1],):
+                if key not in row and key in ("value", "bound", "certified_bound", "gap", "proof"):
+                    self.fault(key, "objective", k, expected="a value or null", hint=MISSING)
+            value = self.fraction(row.get("value"), "value", k, required=True)
+            if said["term"] == "fairness":
+                value = self.share(row.get("fraction"), value, k)
+            elif "fraction" in row:
+                self.fault(
+                    "fraction",
+                    "objective",
+                    k,
+                    expected="a fraction beside fairness only",
+                    hint="unknown name",
+                )
+            found.append(
+                TermResult(
+                    said["term"],
+                    value if value is not None else Fraction(0),
+                    self.fraction(row.get("bound"), "bound", k),
+                    self.fraction(row.get("certified_bound"), "certified_bound", k),
+                    said["gap"],
+                    said["proof"],
+                    said["status"],
+                )
+            )
+        return tuple(found)
+
+    def fraction(self, value: Any, column: str, row: int, required: bool = False) -> Fraction | None:
+        if value is None and not required:
+            return None
+        if isinstance(value, c.Number) and re.fullmatch(r"-?\d{1,18}(\.\d{1,9})?", value, re.ASCII):
+            return Fraction(value)
+        wanted = "a number with at most nine decimal places" + ("" if required else ", or null")
+        self.fault(column, "objective", row, value=value, expected=wanted)
+        return None
+
+    def share(self, text: Any, value: Fraction | None, row: int) -> Fraction | None:
+        """The exact share of fairness, which its value in decimals must agree with."""
+        match = re.fullmatch(r"(\d{1,18})/([1-9]\d{0,17})", text, re.ASCII) if type(text) is str else None
+        if match is None:
+            self.fault("fraction", "objective", row, value=text, expected='a fraction such as "13/81"')
+            return None
+        share = Fraction(int(match[1]), int(match[2]))
+        if value is not None and value != Fraction(nine_places(share, up=False)):
+            self.fault(
+                "value",
+                "objective",
+                row,
+                value=str(float(value)),
+                expected=f"{nine_places(share, up=False)}, which is {text}",
+            )
+        return share
+
+    def totals(self) -> Totals:
+        raw = dict(self.reader.mapping("totals", self.document.get("totals")))
+        sources = self.reader.mapping("totals.by_source", raw.pop("by_source", None))
+        regions = self.reader.mapping("totals.by_region", raw.pop("by_region", None))
+        if isinstance(self.document.get("totals"), dict):
+            for key in ("by_source", "by_region"):
+                if key not in self.document["totals"]:
+                    self.fault(key, "totals", expected="an object", hint=MISSING)
+        found = self.row("totals", raw, TOTALS)
+        drawn = [{"source": source, "amount": amount} for source, amount in sources.items()]
+        amounts = parse_table(
+            self.raw("totals.by_source", drawn),
+            (identity("source"), money("amount")),
+            self.report,
+            extra=False,
+        )
+        inside = [
+            {"region": region} | values if isinstance(values, dict) else values
+            for region, values in regions.items()
+        ]
+        sums = parse_table(
+            self.raw("totals.by_region", inside), (identity("region"), *REGION), self.report, extra=False
+        )
+        return Totals(
+            **found,
+            by_source=dict(amounts.iter_rows()),
+            by_region={row.pop("region"): row for row in sums.iter_rows(named=True)},
+        )
+
+    def certificates(self) -> Iterator[Certificate]:
+        rows = self.document.get("certificates")
+        if not isinstance(rows, list):
+            if rows is not None:
+                self.fault(None, "certificates", expected="a list of objects")
+            return
+        for k, row in enumerate(rows):
+            if not isinstance(row, dict) or type(row.get("term")) is not str:
+                self.fault("term", "certificates", k, expected="a term and its prices")
+                continue
+            prices = {}
+            for key, values in row.items():
+                if key in PRICES:
+                    prices[key] = self.prices(values, key, k)
+                elif key != "term":
+                    self.fault(
+                        key, "certificates", k, expected=f"one of {', '.join(PRICES)}", hint="unknown name"
+                    )
+            yield Certificate(row["term"], **prices)
+
+    def prices(self, values: Any, key: str, row: int) -> dict[Any, Decimal]:
+        if not isinstance(values, dict) or isinstance(values, TwiceDict):
+            self.fault(key, "certificates", row, expected="an object of prices, each key once")
+            return {}
+        found: dict[Any, Decimal] = {}
+        for name, text in values.items():
+            if type(text) is not str or not re.fullmatch(r"\d{1,30}(\.\d{1,60})?", text, re.ASCII):
+                wanted = "a price of at least 0 as a decimal string"
+                self.fault(f"{key}.{name}", "certificates", row, value=text, expected=wanted)
+            elif key in BY_POSITION and not re.fullmatch(r"0|[1-9]\d{0,8}", name, re.ASCII):
+                wanted = "a position in the policy's list, from 0"
+                self.fault(f"{key}.{name}", "certificates", row, value=name, expected=wanted)
+            else:
+                found[int(name) if key in BY_POSITION else name] = Decimal(text)
+        return found
+
+    def plain_list(self, key: str) -> Iterator[Mapping[str, Any]]:
+        rows = self.document.get(key, [])
+        if not isinstance(rows, list):
+            self.fault(None, key, expected="a list of objects")
+            return
+        for k, row in enumerate(rows):
+            if isinstance(row, dict):
+                yield _python(row)
+            else:
+                self.fault(None, key, k, expected="an object of keys and values")
+
+
+_KEYS = (
+    "format",
+    "instance",
+    "status",
+    "objective",
+    "built",
+    "payments",
+    "reached",
+    "totals",
+    "certificates",
+    "conflict",
+    "solver",
+)
+
+
+def _python(value: Any) -> Any:
+    """A JSON value with its numbers as int where whole, else as float."""
+    if isinstance(value, c.Number):
+        whole = re.fullmatch(r"-?\d{1,4000}", value, re.ASCII)
+        return int(value) if whole else float(value)
+    if isinstance(value, dict):
+        return {key: _python(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_python(v) for v in value]
+    return value
