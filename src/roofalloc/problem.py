@@ -8,7 +8,7 @@ exact `Decisions`, and `lift` turns those into the frames of a plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from .instance import Instance, Term
 from .links import derive_links
@@ -28,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 RATE = 10**9
 SHARE = 10**6
 WEIGHT = 1000
+MOST_PARTS = 16
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,30 @@ class Decisions:
     pay_roof: Ints
     pay_village: Ints
     pay_amount: Ints
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a problem, and where its roofs, options and draws stand in the whole."""
+
+    problem: Problem
+    roofs: Ints
+    options: Ints
+    draws: Ints
+
+    def restrict(self, whole: Decisions) -> Decisions:
+        """What decisions of the whole mean for this part."""
+        roofs = self.roofs
+        option = whole.option[roofs]
+        paid = np.isin(whole.pay_roof, roofs)
+        return Decisions(
+            np.where(option >= 0, np.searchsorted(self.options, option), -1),
+            np.where(self.problem.count > 0, whole.reached, 0),
+            whole.draws[self.draws],
+            np.searchsorted(roofs, whole.pay_roof[paid]),
+            whole.pay_village[paid],
+            whole.pay_amount[paid],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,6 +351,106 @@ class Problem:
             shares = [Fraction(int(heads[classes].sum()), total) for _, classes, total in self.shares]
             return min(shares, default=Fraction(0))
         return Fraction(sum((self.gains(term) * decisions.reached).tolist()), WEIGHT)
+
+    # --- independent parts -------------------------------------------------------------------------
+    def parts(self) -> list[Part]:
+        """The problem taken apart where nothing couples it; one part, or none, where something does.
+
+        Roofs and villages hang together by links, connection points, floors, and by the sources and
+        ceilings that could run out. Only a single term that is a sum can be taken apart: what a later
+        term may trade is decided over the whole.
+        """
+        terms = self.instance.policy.objective
+        if len(terms) != 1 or terms[0].term == "fairness" or not self.n_roofs:
+            return []
+        label = self._components()
+        at_roof = label[: self.n_roofs]
+        at_village = label[self.first_village : self.first_village + self.n_villages]
+        names, roofs_in = np.unique(at_roof, return_counts=True)
+        # Parts of like size, none too small to be worth a run of its own.
+        part_of = np.zeros(int(label.max(initial=0)) + 1, np.int64)
+        size = np.zeros(min(MOST_PARTS, len(names)), np.int64)
+        for name, n in sorted(
+            zip(names.tolist(), roofs_in.tolist(), strict=True), key=lambda c: (-c[1], c[0])
+        ):
+            part_of[name] = smallest = int(np.argmin(size))
+            size[smallest] += n
+        if len(size) < 2:
+            return []
+        return [
+            self._part(np.flatnonzero(part_of[at_roof] == k), part_of[at_village] == k)
+            for k in range(len(size))
+        ]
+
+    def _components(self) -> Ints:
+        """A label for each node (roofs, hubs, villages) such that nothing couples two labels."""
+        n = self.first_village + self.n_villages
+        tail, head = [self.arc_tail], [self.arc_head]
+
+        def couple(members: Ints) -> None:
+            """A node of its own that joins all members."""
+            nonlocal n
+            tail.append(np.full(len(members), n))
+            head.append(members)
+            n += 1
+
+        on = np.flatnonzero(self.point >= 0)
+        tail.append(on)
+        head.append(n + self.point[on])
+        n += self.n_points
+        draw, option = self.draw_option
+        most = np.zeros(self.n_draws, np.int64)
+        np.maximum.at(most, draw, np.minimum(self.draw_cap, self.capital[option]))
+        asked = np.zeros(self.n_sources)
+        np.add.at(asked, self.draw_source, most.astype(float))
+        for s in np.flatnonzero(asked > self.source_amount).tolist():
+            couple(self.draw_roof[self.draw_source == s])
+        for ceiling in self.ceilings:
+            amount = self.capital if ceiling.kind == "capital" else self.watts
+            largest = np.zeros(self.n_roofs)
+            np.maximum.at(largest, self.option_roof, np.where(ceiling.options, amount, 0).astype(float))
+            if largest.sum() > ceiling.amount:
+                couple(np.flatnonzero(largest))
+        for floor in self.floors:
+            couple(self.first_village + np.unique(self.class_village[floor.classes]))
+        ends = np.concatenate(tail), np.concatenate(head)
+        graph = sp.csr_matrix((np.ones(len(ends[0])), ends), shape=(n, n))
+        labels: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+        return labels
+
+    def _part(self, roofs: Ints, villages: Bools) -> Part:
+        """The problem with these roofs alone; demands elsewhere count nothing."""
+        position = np.full(self.n_roofs, -1, np.int64)
+        position[roofs] = np.arange(len(roofs))
+        options = np.flatnonzero(position[self.option_roof] >= 0)
+        draws = np.flatnonzero(position[self.draw_roof] >= 0)
+        shift = self.n_roofs - len(roofs)
+        inside = np.concatenate([position >= 0, np.ones(self.n_hubs, bool), villages])
+        arcs = np.flatnonzero(inside[self.arc_tail] & inside[self.arc_head])
+        tail = self.arc_tail[arcs]
+        tail = np.where(tail < self.n_roofs, position[np.minimum(tail, self.n_roofs - 1)], tail - shift)
+        here = villages[self.class_village]
+        problem = replace(
+            self,
+            roof_row=self.roof_row[roofs],
+            must=self.must[roofs],
+            new=self.new[roofs],
+            point=self.point[roofs],
+            option_row=self.option_row[options],
+            option_roof=position[self.option_roof[options]],
+            option_ptr=np.searchsorted(position[self.option_roof[options]], np.arange(len(roofs) + 1)),
+            watts=self.watts[options],
+            capital=self.capital[options],
+            income=self.income[options],
+            draw_roof=position[self.draw_roof[draws]],
+            draw_source=self.draw_source[draws],
+            count=np.where(here, self.count, 0),
+            arc_tail=tail,
+            arc_head=self.arc_head[arcs] - shift,
+            ceilings=tuple(replace(c, options=c.options[options]) for c in self.ceilings),
+            floors=tuple(f for f in self.floors if (f.classes & here).any()),
+        )
+        return Part(problem, roofs, options, draws)
 
     # --- back to a plan ----------------------------------------------------------------------------
     def lift(self, decisions: Decisions) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from .solvers import registry
 from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
+from .solvers.parts import by_parts
 from .solvers.relaxation import certificate, relax
 from .solvers.settle import floors_met, settle
 from .solvers.start import construct
@@ -139,6 +140,9 @@ def solve(
             problem = compile_problem(instance)
         variant = _pick(solver, problem)
         search = registry.load(variant)
+        parts = problem.parts()
+        if len(parts) > 1:
+            search = by_parts(search, parts)
         with journal.phase("solve"):
             given = None if start is None else _from_plan(problem, start)
             outcome = _lexicographic(problem, search, gap, seed, threads, given, options or {}, journal)
@@ -417,29 +421,42 @@ class _Term:
             self.certificates = [prices]
 
     def _refuse(self) -> bool:
-        """Floors that ask for more people than there are need no solver."""
-        heads = self.problem.people * self.problem.count
-        short = [
-            (f, int(heads[f.classes].sum()))
-            for f in self.problem.floors
-            if int(heads[f.classes].sum()) < f.people
-        ]
-        if not short:
+        """Floors that ask for more people than there are, and connection points that cannot host what
+        stands already, need no solver."""
+        entries = [*self._floors_beyond_all(), *self._points_beyond_operating()]
+        if not entries:
             return False
-        entries = []
-        for floor, there in short:
+        self.infeasible = True
+        self.conflict = Conflict(tuple(entries), 1.0, None)
+        return True
+
+    def _floors_beyond_all(self) -> Iterator[dict[str, Any]]:
+        heads = self.problem.people * self.problem.count
+        for floor in self.problem.floors:
+            there = int(heads[floor.classes].sum())
+            if there >= floor.people:
+                continue
             asked = self.problem.instance.policy.require[floor.position]
             entry: dict[str, Any] = {"kind": "require", "position": floor.position}
             if asked.region is not None:
                 entry["region"] = asked.region
             if asked.priority is not None:
                 entry["priority"] = asked.priority
-            entries.append(
-                entry | {"people": floor.people, "shortfall": floor.people - there, "there_are": there}
-            )
-        self.infeasible = True
-        self.conflict = Conflict(tuple(entries), 1.0, None)
-        return True
+            yield entry | {"people": floor.people, "shortfall": floor.people - there, "there_are": there}
+
+    def _points_beyond_operating(self) -> Iterator[dict[str, Any]]:
+        problem = self.problem
+        load = np.zeros(problem.n_points, np.int64)
+        stands = np.flatnonzero(problem.must & ~problem.new & (problem.point >= 0))
+        np.add.at(load, problem.point[stands], problem.watts[problem.option_ptr[stands]])
+        for g in np.flatnonzero(load > problem.point_limit).tolist():
+            limit, stood = int(problem.point_limit[g]), int(load[g])
+            yield {
+                "kind": "connection_point",
+                "connection_point": problem.instance.connection_points["id"][g],
+                "limit_kw": limit / 1000,
+                "shortfall": (stood - limit) / 1000,
+            }
 
     def _prove_infeasible(self) -> None:
         conflict = self.conflict

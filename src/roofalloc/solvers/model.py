@@ -85,10 +85,10 @@ class Model:
         """Net income of each roof and need of each village at a vector, fen: (n_roofs,), (n_villages,)."""
         problem = self.problem
         y, f, z = (vector[self.columns[name]] for name in "yfz")
-        net = np.bincount(problem.option_roof, self.net * y, problem.n_roofs)
-        net -= np.bincount(problem.draw_roof[self.draws], self.rate * f, problem.n_roofs)
+        income = np.bincount(problem.option_roof, self.net * y, problem.n_roofs)
+        debt = np.bincount(problem.draw_roof[self.draws], self.rate * f, problem.n_roofs)
         need = np.bincount(problem.class_village, problem.need * z, problem.n_villages).astype(float)
-        return net * self.income_unit, need
+        return (income - debt).astype(float) * self.income_unit, need
 
     def extended(self, sets: Sequence[Bools], rows: Sequence[HostingRow]) -> Model:
         """The same model with a row for each village set and each hosting row appended."""
@@ -230,7 +230,7 @@ def build(
     }
     columns, n = {}, 0
     for name, size in sizes.items():
-        if size or name in "yfxz":
+        if size or name in "yfxz" or (name == "u" and pairs):
             columns[name] = slice(n, n + size)
         n += size
     y0, f0, x0, z0 = (columns[c].start for c in "yfxz")
