@@ -223,6 +223,9 @@ def conflict_words(entry: Mapping[str, Any], instance: Instance) -> str:
             return f"the limit on new capital, {place}: all {cash('capital')} of it used"
         case "limit":
             return f"the limit on new power, {place}: all {power('kw')} of it used"
+        case "connection_point" if "shortfall" in entry:
+            point, short = entry["connection_point"], power("shortfall")
+            return f"the connection point {point}: {power('limit_kw')}, {short} short of what stands already"
         case "connection_point":
             return f"the connection point {entry['connection_point']}: all {power('limit_kw')} of it used"
         case _:
