@@ -350,6 +350,8 @@ def test_a_replaced_policy_is_checked(city: Instance) -> None:
     with pytest.raises(InstanceError, match=r"policy.require row 0, region: found 'nowhere'"):
         city.replace(policy=policy)
     assert city.replace(policy=Policy()).policy == Policy()
+    assert city.replace(policy={"min_payment": 1}).policy == Policy(min_payment=100)
+    assert Instance.from_records(**(CITY | {"policy": city.policy})) == city
 
 
 def test_what_refers_to_a_replaced_table_is_checked(city: Instance) -> None:

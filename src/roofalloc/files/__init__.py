@@ -66,7 +66,7 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
         return folders.read_folder(path, report)
     if not path.exists():
         _absent(path, report)
-    elif path.name.endswith((".json", ".json.gz")):
+    elif path.name.lower().endswith((".json", ".json.gz")):
         try:
             data = documents.unpacked(path)
         except (EOFError, zlib.error, documents.BadGzipFile) as error:
@@ -99,10 +99,10 @@ def write(
         if the ending names a form that is not written.
     """
     path = Path(path)
-    if path.name.endswith((".json", ".json.gz")):
+    if path.name.lower().endswith((".json", ".json.gz")):
         if tables is not None:
             raise UsageError(f"{path} is a JSON file; tables={tables!r} belongs to a folder")
-        output.write_file(path, chain(chunks(instance, "\n"), [b"\n"]), compress=path.suffix == ".gz")
+        output.write_file(path, chain(chunks(instance, "\n"), [b"\n"]), compress=path.suffix.lower() == ".gz")
         return
     if path.suffix in (".xlsx", ".xls", ".csv", ".toml", ".gz", ".zip"):
         raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz or a folder")

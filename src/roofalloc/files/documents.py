@@ -18,7 +18,7 @@ __all__ = ["BadGzipFile", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
 
 def unpacked(path: Path) -> bytes:
     """Bytes of a file, unpacked where its name ends in ``.gz``."""
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         with gzip.open(path) as packed:
             return packed.read()
     return path.read_bytes()

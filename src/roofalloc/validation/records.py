@@ -93,7 +93,9 @@ def replaced(instance: Instance, changes: Mapping[str, Any]) -> Instance:
     }
     report = Report()
     document = {key: new[key] for key in ("name", "currency", "notes", "assumptions")}
-    raw = raw_document(document | {"policy": policy_document(new["policy"])}, new["name"], report)
+    policy = new["policy"]
+    document["policy"] = policy_document(policy) if isinstance(policy, Policy) else policy
+    raw = raw_document(document, new["name"], report, "any")
     kept = {}
     for table in c.TABLES:
         frame = new[table]
