@@ -479,6 +479,21 @@ def test_twenty_faults_are_twenty_lines(call: Call, tiny: Path, name: str) -> No
     assert (fault["table"], fault["row"], fault["column"]) == ("roofs", 1, "options[0].kw")
 
 
+def test_warnings_are_said_and_do_not_disturb_json(call: Call, tiny: Path) -> None:
+    def odd(document: dict[str, Any]) -> None:
+        document["regions"] += [{"id": "d"}]
+        document["roofs"][0]["serves"] = "d"
+        document["links"] = [{"roof": "r1", "village": "v"}]
+
+    (warning,) = ra.read(changed(tiny, odd)).warnings
+    for name in ("validate", "info", "solve"):
+        done = call(name, tiny)
+        assert done.code == 0
+        assert f"warning: {warning}\n" in done.err
+        as_json = call(name, tiny, "--json")
+        assert (as_json.document["warnings"], as_json.err) == ([warning], "")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}', "\x00\xff"])
 def test_a_file_that_is_no_instance_is_bad_input(call: Call, tmp_path: Path, content: str) -> None:
     path = tmp_path / "odd.json"

@@ -211,11 +211,11 @@ def solve(
     problem = _read(instance)
     first = None if start is None else read_plan(start)
     seconds = {"read": time.monotonic() - begun}
-    _warn(problem, quiet)
+    _warn(problem, quiet or as_json)
 
     from .solving import solve as find
 
-    with _hushed(), _Progress(quiet) as progress:
+    with _hushed(), _Progress(live=not quiet, lines=not (quiet or as_json)) as progress:
         result = find(
             problem,
             solver=solver,
@@ -237,7 +237,7 @@ def solve(
 
     code = _solve_code(result)
     if as_json:
-        _print_json(_solve_record(result, seconds) | ({"plan": str(folder)} if written else {}))
+        _print_json(_solve_record(problem, result, seconds) | ({"plan": str(folder)} if written else {}))
     elif not quiet:
         _print(*_solve_page(problem, result, seconds, folder if written else None))
     if code is Code.INTERRUPTED and not as_json:
@@ -303,7 +303,7 @@ def info(instance: InstancePath, as_json: AsJson = False) -> int:
     found = _read(instance)
     page = overview(compile_problem(found))
     if as_json:
-        _print_json(page.record() | {"version": __version__})
+        _print_json(page.record() | {"warnings": list(found.warnings), "version": __version__})
         return Code.DONE
     _warn(found, quiet=False)
     _print(str(page))
@@ -597,10 +597,11 @@ def _hushed() -> Iterator[None]:
 class _Progress:
     """Live people, bound, gap and time on a terminal; elsewhere a plain line now and then."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, live: bool, lines: bool) -> None:
         from rich.console import Console
 
-        self.quiet = quiet
+        self.lines = lines
+        self.wanted = live
         self.console = Console(stderr=True, highlight=False)
         self.live: Any = None
         self.begun = time.monotonic()
@@ -608,7 +609,7 @@ class _Progress:
         self.said = 0.0
 
     def __enter__(self) -> _Progress:
-        if not self.quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
+        if self.wanted and self.console.is_terminal and not self.console.is_dumb_terminal:
             from rich.live import Live
 
             self.live = Live(self, console=self.console, refresh_per_second=4, transient=True)
@@ -625,7 +626,7 @@ class _Progress:
     def __call__(self, progress: Any) -> None:
         self.latest = progress
         now = time.monotonic() - self.begun
-        if self.live is None and not self.quiet and now - self.said >= _LINE_EVERY:
+        if self.live is None and self.lines and now - self.said >= _LINE_EVERY:
             self.said = now
             _complain(self._line(now))
 
@@ -652,7 +653,7 @@ def _solve_code(result: Result) -> Code:
     return {"infeasible": Code.INFEASIBLE, "no_plan": Code.NO_PLAN}.get(result.status, Code.DONE)
 
 
-def _solve_record(result: Result, seconds: Mapping[str, float]) -> dict[str, Any]:
+def _solve_record(instance: Instance, result: Result, seconds: Mapping[str, float]) -> dict[str, Any]:
     head = _head(result.plan)
     totals = head["totals"]
     record = {
@@ -665,6 +666,8 @@ def _solve_record(result: Result, seconds: Mapping[str, float]) -> dict[str, Any
         "solver": head["solver"],
         "version": __version__,
     }
+    if instance.warnings:
+        record["warnings"] = list(instance.warnings)
     if "conflict" in head:
         record["conflict"] = head["conflict"]
     if result.messages:
