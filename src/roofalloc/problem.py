@@ -684,12 +684,14 @@ def compile_problem(instance: Instance) -> Problem:
     parent = _parents(instance)
     depth = _depths(parent)
     ids = instance.regions["id"].to_list()
-    below = [i for i in range(len(ids)) if depth[i] == 1] or [i for i in range(len(ids)) if depth[i] == 0]
-    shares = []
-    for i in below:
-        counted = within[ids[i]][class_region]
-        if (total := int(heads[counted].sum())) > 0:
-            shares.append((ids[i], counted, total))
+    shares: list[tuple[str, Bools, int]] = []
+    for level in (1, 0):
+        if shares:
+            break  # the roots count only where no region below them has people
+        for i in np.flatnonzero(depth == level).tolist():
+            counted = within[ids[i]][class_region]
+            if (total := int(heads[counted].sum())) > 0:
+                shares.append((ids[i], counted, total))
 
     n_hubs, tail, head = _arcs(instance, roof_row, position, village_region, parent)
     return Problem(
