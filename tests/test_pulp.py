@@ -297,6 +297,20 @@ def test_a_start_that_is_not_the_best_is_improved() -> None:
     assert best(problem, start=start) == 100
 
 
+@pytest.mark.parametrize("name", ["hosting", "one-village-a-roof"])
+def test_cbc_takes_the_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = case(name)
+    answer = pulp.solve(problem, first(problem), Run())
+    assert answer.choice is not None
+    start = settle(problem, answer.choice, first(problem))
+    assert start is not None
+    lines: list[str] = []
+    read = pulp_backends._Log.read
+    monkeypatch.setattr(pulp_backends._Log, "read", lambda log, line: (lines.append(line), read(log, line)))
+    pulp.solve(problem, first(problem), Run(start=start))
+    assert any("MIPStart provided solution" in line for line in lines)
+
+
 def test_a_start_is_handed_to_the_solver(traces: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = small()
     start = settle(problem, Choice(np.array([0]), np.array([1, 0])), first(problem))
@@ -309,7 +323,8 @@ def test_a_start_is_handed_to_the_solver(traces: SimpleNamespace, monkeypatch: p
 
     monkeypatch.setattr(pulp_backends, "_watch", look)
     assert best(problem, start=start) == 7
-    assert len(files[0].splitlines()) == 1 + problem.n_options + problem.n_classes
+    nodes = problem.first_village + problem.n_villages
+    assert len(files[0].splitlines()) == 1 + problem.n_options + problem.n_classes + nodes
     assert_nothing_is_left(traces)
 
 

@@ -111,6 +111,7 @@ class Model:
     lp : pulp.LpProblem, maximised
     y, f, z : variables of the options, draws and classes
     u : variables of `Problem.pairs`; None where links are not counted
+    served : variables of the nodes, of which the first are ``built``
     scale : score of one unit of the objective
     capital_unit : fen in one unit of f
     """
@@ -121,6 +122,7 @@ class Model:
     f: Variables
     z: Variables
     u: Variables | None
+    served: Variables
     scale: float
     capital_unit: int
 
@@ -130,16 +132,26 @@ class Model:
         return len(self.y) + len(self.z) + len(self.u or ())
 
     def begin_with(self, start: Decisions) -> None:
-        """Give the solver a plan to begin with: its integers; the amounts follow from them."""
+        """Give the solver a plan to begin with: all but its amounts, which follow.
+
+        CBC presolves some of ``built`` and ``served`` into integers, and refuses a start without them.
+        """
         chosen = np.zeros(len(self.y), np.int64)
         chosen[start.option[start.option >= 0]] = 1
         _set(self.y, chosen)
         _set(self.z, start.reached)
+        tail, head = _arcs(self.problem, self.u is not None)
         if self.u is not None:
-            roof, village = self.problem.pairs
-            width = self.problem.n_villages
-            paid = np.isin(roof * width + village, start.pay_roof * width + start.pay_village)
+            width = len(self.served)
+            first = self.problem.first_village
+            paid = np.isin(tail * width + head, start.pay_roof * width + first + start.pay_village)
             _set(self.u, paid.astype(np.int64))
+            tail, head = tail[paid], head[paid]
+        served = np.zeros(len(self.served), np.int64)
+        served[: self.problem.n_roofs] = start.option >= 0
+        while (reach := served[tail] > served[head]).any():
+            served[head[reach]] = 1
+        _set(self.served, served)
 
     def choice(self) -> Choice:
         """Read the solution off the variables."""
@@ -269,7 +281,7 @@ def build(problem: Problem, stage: Stage, reserve: bool = False) -> Model:
     _hold(problem, stage, lp, y, z, u, capital_unit)
     objective, scale = _objective(problem, stage, lp, y, z, u, t)
     lp += objective
-    return Model(problem, lp, y, f, z, u, scale, capital_unit)
+    return Model(problem, lp, y, f, z, u, served, scale, capital_unit)
 
 
 def _objective(

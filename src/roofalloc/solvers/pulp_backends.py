@@ -75,7 +75,7 @@ def optimise(lp: Any, run: Run, gap: float, new_bound: NewBound) -> Found:
 
     Parameters
     ----------
-    lp : pulp.LpProblem to be maximised; initial values of its integers are a plan to begin with
+    lp : pulp.LpProblem to be maximised; initial values are a plan to begin with
     run : limits and options
     gap : relative gap at which to stop
     new_bound : called with each bound on the objective that the log tells of
@@ -185,7 +185,7 @@ def _cbc(
     variables, names, *_ = lp.writeMPS(model, mpsSense=pulp.LpMinimize, rename=1)
     path = pulp.PULP_CBC_CMD.pulp_cbc_path if name == CBC[0] else pulp.COIN_CMD().path
     command = [path, model]
-    begun = {v.name: v.varValue for v in variables if v.cat == pulp.LpInteger and v.varValue is not None}
+    begun = {v.name: v.varValue for v in variables if v.varValue is not None}
     if begun:
         _write_start(start, {names[v]: value for v, value in begun.items()})
         command += ["-mips", start]
