@@ -405,7 +405,8 @@ def _link_prices(model: Model, village: Floats) -> Floats | None:
     pays = np.minimum(most[roof], enough[j])
     on = pays > 0
     price = np.zeros(problem.n_roofs)
-    np.maximum.at(price, roof[on], village[j[on]] - 1 / pays[on])
+    # A certificate rounds village prices, perhaps up, before the auditor takes this difference.
+    np.maximum.at(price, roof[on], village[j[on]] * (1 + 1e-11) - 1 / pays[on])
     return price * (1 + 1e-9) + np.where(price > 0, 1e-12, 0)
 
 
