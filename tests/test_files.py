@@ -327,6 +327,26 @@ def test_a_write_that_fails_leaves_what_was_there(
         assert [p.name for p in tmp_path.iterdir()] == [form]
 
 
+def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Instance.from_records(name="old")
+    ra.write(old, tmp_path / "n")
+    move, moves = Path.replace, []
+
+    def second_fails(path: Path, target: Path) -> Path:
+        moves.append(path)
+        if len(moves) == 2:
+            raise OSError(5, "Input/output error")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", second_fails)
+    with pytest.raises(OutputError, match="n could not be written: Input/output error"):
+        ra.write(ra.read(ACCEPTANCE[0]), tmp_path / "n")
+    assert ra.read(tmp_path / "n") == old
+    assert [p.name for p in tmp_path.iterdir()] == ["n"]
+
+
 def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("")
     (tmp_path / "link.json").symlink_to("real.json")
@@ -661,6 +681,20 @@ PLAN_FAULTS = [
         lambda d: d["certificates"][0].update(magic={}),
         ": certificates row 0, magic: expected one of villages, sources",
     ),
+    (
+        lambda d: d["certificates"][0].pop("term"),
+        ": certificates row 0, term: expected a term and its prices",
+    ),
+    (
+        lambda d: d["certificates"][0].update(roofs=[1]),
+        ": certificates row 0, roofs: expected an object of prices, each key once",
+    ),
+    (
+        lambda d: d["objective"][0].update(fraction="1/2"),
+        ": objective row 0, fraction: expected a fraction beside fairness only (unknown name)",
+    ),
+    (lambda d: d["reached"].pop("collectives"), ": reached, collectives: expected a list (nothing given)"),
+    (lambda d: d.update(conflict=[3]), ": conflict row 0: expected an object of keys and values"),
     (lambda d: d.update(conflict={}), ": conflict: expected a list of objects"),
 ]
 

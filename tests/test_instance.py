@@ -298,6 +298,13 @@ def test_pandas_cells_of_several_types_are_read_one_by_one() -> None:
     ]
 
 
+def test_pandas_columns_of_one_name_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["a", "b"]], columns=["id", "id"])
+    with pytest.raises(UsageError, match=r"columns of the same name: \['id', 'id'\]"):
+        Instance.from_records(name="n", regions=frame)
+
+
 def test_a_frame_may_hold_nested_options() -> None:
     roofs = pl.DataFrame(
         {"id": ["r"], "region": ["c"], "options": [[{"kw": 1.5, "capital": 10.25, "income": 3.0}]]}

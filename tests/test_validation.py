@@ -16,7 +16,7 @@ import pytest
 import roofalloc as ra
 from roofalloc import columns
 from roofalloc.errors import InstanceError
-from roofalloc.validation import Report
+from roofalloc.validation import Report, did_you_mean
 
 GOOD: dict[str, Any] = {
     "format": "roofalloc-instance/1",
@@ -234,6 +234,10 @@ CELLS = [
     (
         changed("roofs", 1, status="committed", options=[]),
         "roofs row 1, options: found '0', expected at least one option of a committed roof",
+    ),
+    (
+        changed("roofs", 0, options=[3]),
+        "roofs row 0, options[0]: found 'a number', expected an option object",
     ),
     (changed("roofs", 1, options={}), "roofs row 1, options: found 'an object', expected a list of options"),
     (
@@ -616,6 +620,12 @@ def test_a_table_file_of_an_unknown_name_is_a_fault(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
+    path = folder(tmp_path / "f")
+    (path / "regions.csv").mkdir()
+    assert faults(path) == ["f: expected a file that can be read (Is a directory)"]
+
+
 def test_a_folder_without_its_toml_is_a_fault(tmp_path: Path) -> None:
     path = folder(tmp_path / "f", regions__csv="id\na\n")
     (path / "instance.toml").unlink()
@@ -626,6 +636,12 @@ def test_a_folder_without_its_toml_is_a_fault(tmp_path: Path) -> None:
     ("toml", "message"),
     [
         ("name =", "f/instance.toml: expected TOML (Invalid value (at end of document))"),
+        ("name = " + "[" * 100_000, "f/instance.toml: expected TOML (it is nested too deeply)"),
+        (
+            'name = "f"\n[policy]\nmin_payment = 1_000.555',
+            f"f/instance.toml: policy, min_payment: found '1000.555', expected {AMOUNT} "
+            "(too many decimal places)",
+        ),
         ("name = 2017-05-09", "f/instance.toml, name: found '2017-05-09', expected text (not text)"),
         (
             'name = "f"\n[[regions]]\nid = "a"',
@@ -669,6 +685,18 @@ def test_parquet_cells_are_checked_by_their_type(amounts: pl.Series, found: str,
 def test_parquet_ids_are_text(tmp_path: Path) -> None:
     path = folder(tmp_path / "f", regions__parquet=pl.DataFrame({"id": [1]}))
     assert faults(path) == [f"f/regions.parquet: regions row 0, id: found '1', expected {ID} (not text)"]
+
+
+def test_categories_are_text(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": ["a", "b"], "parent": pl.Series([None, "a"], dtype=pl.Categorical)})
+    assert ra.read(folder(tmp_path / "f", regions__parquet=frame)).regions["parent"].to_list() == [None, "a"]
+
+
+def test_a_close_name_is_found_among_very_many() -> None:
+    known = [f"v{k:05}" for k in range(10_000)]
+    assert did_you_mean("V00077", known) == 'did you mean "v00077"?'
+    assert did_you_mean("v00077x", known) == 'did you mean "v00077"?'
+    assert did_you_mean("roof", known) is None
 
 
 def test_a_broken_parquet_file_is_a_fault(tmp_path: Path) -> None:
