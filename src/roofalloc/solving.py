@@ -133,7 +133,7 @@ def solve(
     """
     _arguments(gap, time_limit, threads)
     now = time.monotonic()
-    journal = _Journal(now, None if time_limit is None else now + 0.97 * time_limit, on_progress)
+    journal = _Journal(now, None if time_limit is None else now + _for_search(time_limit), on_progress)
     with _signals(journal):
         with journal.phase("compile"):
             journal.tell("compile", instance.policy.objective[0].term, None, None)
@@ -179,6 +179,11 @@ def _pick(solver: str, problem: Problem) -> Variant:
     if reasons := registry.can(variant, problem):
         raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
     return variant
+
+
+def _for_search(time_limit: float) -> float:
+    """What of a time limit the search may use: lifting, checking and writing take the rest."""
+    return max(0.5 * time_limit, 0.94 * time_limit - 1.0)
 
 
 @contextmanager
@@ -357,7 +362,10 @@ class _Term:
         self.phase = "search"
         answer = self._search(search, self.run)
         if not answer.infeasible and self.decisions is None and answer.stopped == "proved":
-            answer = self._search(search, replace(self.run, reserve=True))
+            # Whole fen could not keep what the floats decided; with the reserve they can, if anything does.
+            reserved = self._search(search, replace(self.run, reserve=True))
+            stopped: Stopped = "gap" if reserved.stopped == "proved" else reserved.stopped
+            answer = Answer(reserved.choice, None, stopped)
         elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
             self._search_again(search, answer)
         if answer.infeasible and self.decisions is None:

@@ -219,6 +219,7 @@ class Master:
         )
         stop_on(self.highs, run)
         self.missing = 0.0  # what the artificial columns stand in for
+        self.weights = np.zeros(0)  # of the fillings in the optimum
         self.sets: list[Bools] = []
         self.is_set: list[bool] = []
         # To begin with, every option financed by what has the least debt, and by what has the most.
@@ -276,7 +277,7 @@ class Master:
         model, problem = self.model, self.problem
         solution = self.highs.getSolution()
         values, dual = np.array(solution.col_value), np.array(solution.row_dual)
-        fillings = values[self.n_rest + self.n_artificial :]
+        self.weights = fillings = values[self.n_rest + self.n_artificial :]
         self.missing = float(values[self.n_rest :][: self.n_artificial].sum())
         vector = np.concatenate([self.fillings.matrix @ fillings, values[: self.n_rest]])
         reduced = model.cost - self.rows.T @ dual
@@ -294,6 +295,29 @@ class Master:
             reduced,
             self,
         )
+
+    def one_filling_each(self, reduced: Floats, width: float) -> sp.csc_matrix:
+        """One filling for each option of reduced cost at most ``width``: (n_y + n_f, n).
+
+        It is the optimum's mix where the option is in it, else the cheapest. Where several sources are worth
+        the same, which of them finances what is a tie of thousands of fillings.
+        """
+        n_y = self.problem.n_options
+        matrix = self.fillings.matrix
+        option = matrix[:n_y].indices
+        cost = matrix.T @ reduced
+        order = np.lexsort((cost, option))
+        first = order[np.flatnonzero(np.diff(option[order], prepend=-1))]
+        used = np.bincount(option, self.weights, n_y)
+        near = first[(cost[first] <= width) | (used[option[first]] > 1e-9)]
+        mixed = used[option] > 1e-9
+        share = np.where(mixed, self.weights / np.where(mixed, used[option], 1.0), 0.0)
+        cheapest = near[used[option[near]] <= 1e-9]
+        share[cheapest] = 1.0
+        on = np.flatnonzero(share > 0)
+        column = np.searchsorted(np.sort(option[near]), option[on])
+        mix = sp.csc_matrix((share[on], (on, column)), shape=(matrix.shape[1], len(near)))
+        return sp.csc_matrix(matrix @ mix)
 
 
 def _may_net_below_zero(problem: Problem) -> Bools:

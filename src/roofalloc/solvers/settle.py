@@ -39,12 +39,27 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
         return None
     decisions = _sound(problem, _settle_money(problem, choice, stage), stage)
     broken = decisions is None or bool((decisions.reached < choice.reached).any())
-    if broken and choice.draws is not None and problem.reserve.any():
+    if broken and choice.draws is not None and problem.reserve.any() and _nearly_paid(problem, choice):
         draws = _reserved_draws(problem, choice, stage)
         if draws is not None:
             again = _sound(problem, _settle_money(problem, replace(choice, draws=draws), stage), stage)
             return better(problem, stage, again, decisions)
     return decisions
+
+
+def _nearly_paid(problem: Problem, choice: Choice) -> bool:
+    """Whether the choice is short of no more than the rounding of its own financing may have cost."""
+    if problem.needs_pairs:
+        return True
+    draws = finance(problem, choice.option, choice.draws)
+    if draws is None:
+        return True
+    demand = np.zeros(problem.n_villages, np.int64)
+    np.add.at(demand, problem.class_village, problem.need * choice.reached)
+    net = np.maximum(net_income(problem, choice.option, draws), 0)
+    n_nodes = problem.first_village + problem.n_villages
+    flow = max_flow(n_nodes, problem.arc_tail, problem.arc_head, net, demand)
+    return int((demand - flow.delivered).sum()) <= 10 * problem.n_roofs * int(problem.reserve.max())
 
 
 def better(problem: Problem, stage: Stage, new: Decisions | None, old: Decisions | None) -> Decisions | None:

@@ -24,8 +24,8 @@ from .model import stack
 from .relaxation import Master, Relaxation
 from .settle import acceptance_order, better, finance, lacking, net_income, settle
 
-WINDOWS = (0.03, 0.1, 0.4)  # reduced costs, in score, of what the master may decide
-ROUNDS = 4
+WINDOWS = (0.03, 0.3)  # reduced costs, in score, of what the master may decide
+ROUNDS = 2
 PATIENCE = 15.0  # seconds for one window
 
 
@@ -95,11 +95,7 @@ def _window(
         lower = np.concatenate([lower, np.full(len(sets), -np.inf)])
         upper = np.concatenate([upper, np.zeros(len(sets))])
 
-    filling_cost = master.fillings.matrix.T @ reduced[:n_yf]
-    fillings = master.fillings.matrix[:, np.flatnonzero(filling_cost <= width)]
-    option = fillings[: problem.n_options].indices  # each column has one option, in order
-    of_option = np.bincount(option, minlength=problem.n_options)
-    several = np.flatnonzero(of_option > 1)
+    fillings = master.one_filling_each(reduced[:n_yf], width)
     rest = np.arange(n_yf, len(model.cost))
     value = np.where(reduced[rest] < -width, model.upper[rest], model.lower[rest])
     free = rest[np.abs(reduced[rest]) <= width]
@@ -108,23 +104,15 @@ def _window(
     fixed[free] = 0
     shift = rows @ fixed
 
-    # Columns: fillings, classes in the window, and y for the options with several fillings.
-    n_fill, n_free, n_y = fillings.shape[1], len(free), len(several)
-    at = np.full(problem.n_options, -1, np.int64)
-    at[several] = np.arange(n_y)
-    shared = np.flatnonzero(at[option] >= 0)
-    tie = sp.csc_matrix((np.ones(len(shared)), (at[option[shared]], shared)), shape=(n_y, n_fill))
-    matrix = sp.bmat(
-        [[rows[:, :n_yf] @ fillings, rows[:, free], None], [tie, None, -sp.identity(n_y)]], format="csc"
-    ) if n_y else sp.hstack([rows[:, :n_yf] @ fillings, rows[:, free]], format="csc")  # fmt: skip
+    n_fill = fillings.shape[1]
     highs = pass_lp(
-        np.concatenate([fillings.T @ model.cost[:n_yf], model.cost[free], np.zeros(n_y)]),
-        np.concatenate([np.zeros(n_fill), model.lower[free], np.zeros(n_y)]),
-        np.concatenate([np.ones(n_fill), model.upper[free], np.ones(n_y)]),
-        matrix,
-        np.concatenate([lower - shift, np.zeros(n_y)]),
-        np.concatenate([upper - shift, np.zeros(n_y)]),
-        np.concatenate([at[option] < 0, model.integer[free], np.ones(n_y, bool)]),
+        np.concatenate([fillings.T @ model.cost[:n_yf], model.cost[free]]),
+        np.concatenate([np.zeros(n_fill), model.lower[free]]),
+        np.concatenate([np.ones(n_fill), model.upper[free]]),
+        sp.hstack([rows[:, :n_yf] @ fillings, rows[:, free]], format="csc"),
+        lower - shift,
+        upper - shift,
+        np.concatenate([np.ones(n_fill, bool), model.integer[free]]),
     )
     stop_on(highs, run)
     highs.setOptionValue("mip_rel_gap", min(1e-4, run.gap))
@@ -135,7 +123,7 @@ def _window(
     found = np.array(highs.getSolution().col_value)
     vector = fixed
     vector[:n_yf] = fillings @ found[:n_fill]
-    vector[free] = found[n_fill : n_fill + n_free]
+    vector[free] = found[n_fill:]
     return vector
 
 
