@@ -7,11 +7,12 @@ exact, and records what is proved. Nothing leaves here unchecked.
 
 from __future__ import annotations
 
+import math
 import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -24,7 +25,7 @@ from . import __version__
 from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
 from .errors import SolverError, UsageError
-from .instance import Instance, Term
+from .instance import Instance
 from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
@@ -33,7 +34,7 @@ from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.parts import by_parts
 from .solvers.relaxation import certificate, relax
-from .solvers.settle import floors_met, settle
+from .solvers.settle import better, floors_met, settle
 from .solvers.start import construct
 
 LOWER_IS_BETTER = ("-capital", "-links")
@@ -70,7 +71,8 @@ class _Journal:
     trace: list[dict[str, float | None]] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     people: int | None = None
-    last: float = 0.0
+    last: float = -1.0
+    error: Exception | None = None  # of on_progress: raised once the back end has let go
 
     def tell(
         self, phase: str, term: str, value: float | None, bound: float | None, improved: bool = False
@@ -78,12 +80,19 @@ class _Journal:
         now = time.monotonic() - self.started
         if improved:
             self.trace.append({"seconds": round(now, 3), "value": value, "bound": bound})
-        if self.on_progress is None or (not improved and now - self.last < 0.1):
+        if self.on_progress is None or not (improved or self.due()):
             return
         self.last = now
         gap = None if value is None or bound is None else abs(bound - value) / max(1.0, abs(value))
-        if self.on_progress(Progress(now, phase, term, value, bound, gap, self.people, improved)) is True:
-            self.cancelled = True
+        progress = Progress(now, phase, term, value, bound, gap, self.people, improved)
+        try:
+            self.cancelled |= self.on_progress(progress) is True
+        except Exception as error:
+            self.error, self.on_progress, self.cancelled = error, None, True
+
+    def due(self) -> bool:
+        """Whether somebody listens and has not heard for a while."""
+        return self.on_progress is not None and time.monotonic() - self.started - self.last >= 0.1
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -146,6 +155,8 @@ def solve(
         with journal.phase("solve"):
             given = None if start is None else _from_plan(problem, start)
             outcome = _lexicographic(problem, search, gap, seed, threads, given, options or {}, journal)
+        if journal.error is not None:
+            raise journal.error
         record = {
             "name": variant.name,
             "version": __version__,
@@ -233,6 +244,7 @@ def _lexicographic(
 ) -> _Outcome:
     outcome = _Outcome("proved")
     held: tuple[Held, ...] = ()
+    runs: list[_Term] = []
     best = given
     for position, term in enumerate(problem.stages):
         stage = Stage(position, term, held)
@@ -249,25 +261,23 @@ def _lexicographic(
         found = _Term(problem, stage, run, journal).solve(search)
         if found.infeasible:
             return _Outcome(
-                "proved", status="infeasible", conflict=found.conflict, certificates=found.certificates
+                "proved", status="infeasible", conflict=found.conflict, certificates=_some(found.prices)
             )
         if found.decisions is None:
             return _Outcome(found.stopped, status="no_plan")
         best = outcome.decisions = found.decisions
-        outcome.certificates += found.certificates
-        outcome.terms.append(found.result())
+        runs.append(found)
         if outcome.stopped == "proved" or found.stopped in ("time", "cancelled", "failed"):
             outcome.stopped = found.stopped
         value = problem.value(term, best)
         tolerance = Fraction(term.tolerance)
         level = value + tolerance if term.term in LOWER_IS_BETTER else value - tolerance
         held = (*held, Held(position, term, value, level))
-    # Later terms may have moved earlier ones within their tolerance: report what the plan has.
-    assert outcome.decisions is not None
-    outcome.terms = [
-        _restate(problem, t, term, outcome.decisions)
-        for t, term in zip(outcome.terms, problem.stages, strict=True)
-    ]
+    # Later terms may have moved earlier ones within their tolerance: what is said is said of the last plan.
+    assert best is not None
+    values = [problem.value(term, best) for term in problem.stages]
+    outcome.terms = [run.result(values) for run in runs]
+    outcome.certificates = [run.prices for run in runs if run.prices is not None]
     outcome.status = "optimal" if all(t.status == "optimal" for t in outcome.terms) else "feasible"
     return outcome
 
@@ -286,12 +296,12 @@ class _Term:
     def __init__(self, problem: Problem, stage: Stage, run: Run, journal: _Journal) -> None:
         self.problem, self.stage, self.journal = problem, stage, journal
         self.term = stage.term
-        self.run = replace(run, report=self._report)
+        self.run = replace(run, report=self._report, cancelled=self._cancelled)
         self.decisions: Decisions | None = None
         self.score: Fraction | None = None
         self.search_bound: Fraction | None = None  # of the score
         self.certified: Fraction | None = None  # of the score, exact
-        self.certificates: list[Certificate] = []
+        self.prices: Certificate | None = None  # that prove it
         self.stopped: Stopped = "proved"
         self.infeasible = False
         self.conflict: Conflict | None = None
@@ -315,6 +325,12 @@ class _Term:
         self.journal.tell(self.phase, self.term.term, *self._figures(), improved=True)
         return True
 
+    def _cancelled(self) -> bool:
+        """What a back end asks often: so this is also where the time in between is told."""
+        if self.journal.due():
+            self.journal.tell(self.phase, self.term.term, *self._figures())
+        return self.journal.cancelled
+
     def _report(self, choice: Choice | None, bound: float | None) -> None:
         if bound is not None:
             self._bound(bound)
@@ -326,12 +342,14 @@ class _Term:
 
     def _bound(self, score: float) -> None:
         """Take a float bound in, pushed outward by more than its rounding."""
+        if not math.isfinite(score):
+            return
         bound = Fraction(score) + Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(score)))
         self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
 
     def _figures(self) -> tuple[float | None, float | None]:
         sign = -1 if self.term.term in LOWER_IS_BETTER else 1
-        bounds = [b for b in (self.search_bound, self.certified) if b is not None]
+        bounds = [b for b in (self._search_bound(), self.certified) if b is not None]
         value = None if self.score is None else float(sign * self.score)
         return value, float(sign * min(bounds)) if bounds else None
 
@@ -368,12 +386,14 @@ class _Term:
             answer = Answer(reserved.choice, None, stopped)
         elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
             self._search_again(search, answer)
-        if answer.infeasible and self.decisions is None:
-            self.conflict = explain(self.problem, self.stage, self.run)
-            self.infeasible = True
-            self._prove_infeasible()
-        elif self.decisions is None and answer.stopped != "cancelled":
-            self._offer(construct(self.problem, self.stage, relaxation, replace(self.run, deadline=None)))
+        if answer.infeasible:
+            answer = self._explain_infeasible(answer)
+        if not self.infeasible:
+            early = answer.stopped not in ("proved", "gap")
+            if self.decisions is None or (early and not large):
+                self._offer(construct(self.problem, self.stage, relaxation, self.run))
+            if self.decisions is None:
+                self._offer(_nothing(self.problem, self.stage))
         self.stopped = answer.stopped
         if self.stopped == "proved" and not self._closed(self._best_bound()):
             self.stopped = "gap"
@@ -385,14 +405,18 @@ class _Term:
             return Answer(None, None, "cancelled" if run.cancelled() else "time")
         try:
             answer = search(self.problem, self.stage, replace(run, start=self.decisions))
+            if answer.choice is not None:
+                self._offer(settle(self.problem, answer.choice, self.stage))
+        except UsageError:
+            raise
         except (SolverError, MemoryError) as error:
             answer = Answer(None, None, "failed", message=str(error))
+        except Exception as error:  # of a back end or a plug-in: no reason to lose what was found
+            answer = Answer(None, None, "failed", message=f"{type(error).__name__}: {error}")
         if answer.message:
             self.journal.messages.append(answer.message)
         if answer.bound is not None and not run.reserve:
             self._bound(answer.bound)
-        if answer.choice is not None:
-            self._offer(settle(self.problem, answer.choice, self.stage))
         return answer
 
     def _search_again(self, search: Solve, answer: Answer) -> None:
@@ -415,8 +439,15 @@ class _Term:
         return not small and abs(bound - value) <= self.run.gap * max(1.0, abs(value))
 
     def _best_bound(self) -> Fraction | None:
-        bounds = [b for b in (self.search_bound, self.certified) if b is not None]
+        bounds = [b for b in (self._search_bound(), self.certified) if b is not None]
         return min(bounds, default=None)
+
+    def _search_bound(self) -> Fraction | None:
+        """The bound of the search, unless a plan refutes it by more than floats may be off."""
+        if self.search_bound is None or self.score is None or self.search_bound >= self.score:
+            return self.search_bound
+        slack = Fraction(1, 10**6) * max(Fraction(1), abs(self.score))
+        return self.score if self.score - self.search_bound <= slack else None
 
     def _certify(self, prices: Certificate) -> None:
         """Have the auditor evaluate prices; keep them where they prove more than what is known."""
@@ -425,8 +456,7 @@ class _Term:
         if not isinstance(bound, Fraction):
             return  # some roof that must be built cannot be: the search will say so
         if self.certified is None or bound < self.certified:
-            self.certified = bound
-            self.certificates = [prices]
+            self.certified, self.prices = bound, prices
 
     def _refuse(self) -> bool:
         """Floors that ask for more people than there are, and connection points that cannot host what
@@ -466,42 +496,54 @@ class _Term:
                 "shortfall": (stood - limit) / 1000,
             }
 
+    def _explain_infeasible(self, answer: Answer) -> Answer:
+        """Believe a variant that says nothing is possible where no plan refutes it and something is short."""
+        if self.decisions is None:
+            self.conflict = explain(self.problem, self.stage, self.run)
+            self.infeasible = self.conflict.shortfall != 0
+        if self.infeasible:
+            self._prove_infeasible()
+            return answer
+        message = "the solver says that nothing is possible, but something is"
+        self.journal.messages.append(message)
+        return Answer(None, None, "failed", message=message)
+
     def _prove_infeasible(self) -> None:
-        conflict = self.conflict
-        assert conflict is not None
-        if conflict.prices is None:
+        self.prices = None  # what the relaxation proved of the term says nothing now
+        assert self.conflict is not None
+        if self.conflict.prices is None:
             return
-        prices = certificate(self.problem, self.stage, conflict.prices)
+        prices = certificate(self.problem, self.stage, self.conflict.prices)
         proof = replace(prices, term=FEASIBILITY)
         values = tuple(h.value for h in self.stage.held)
         if audit_bound(self.problem.instance, proof, values) < 0:
-            self.certificates = [proof]
+            self.prices = proof
 
-    def result(self) -> TermResult:
-        """What the plan says of this term."""
-        assert self.decisions is not None
-        return _term_result(self.problem, self.term, self.decisions, self._best_bound(), self.certified)
-
-
-def _term_result(
-    problem: Problem,
-    term: Term,
-    decisions: Decisions,
-    best: Fraction | None,
-    certified: Fraction | None,
-) -> TermResult:
-    def reported(bound: Fraction | None) -> Fraction | None:
-        return None if bound is None else rounded_bound(problem.instance, term.term, bound)
-
-    value = problem.value(term, decisions)
-    bound, by_prices = reported(best), reported(certified)
-    optimal = bound is not None and leaves_no_better(problem.instance, term.term, value, bound)
-    alone = by_prices is not None and leaves_no_better(problem.instance, term.term, value, by_prices)
-    if alone:
-        bound = by_prices
-    proof: Literal["certificate", "search"] | None = "certificate" if alone else _beyond(bound, by_prices)
-    gap = None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value)))
-    return TermResult(term.term, value, bound, by_prices, gap, proof, "optimal" if optimal else "feasible")
+    def result(self, values: Sequence[Fraction]) -> TermResult:
+        """What a plan with these values of the terms says of this one."""
+        instance, term, at = self.problem.instance, self.term.term, self.stage.position
+        value = values[at]
+        raw = None
+        if self.prices is not None:
+            raw = audit_bound(instance, self.prices, tuple(values[:at]))
+        bounds = [b for b in (self.search_bound, raw) if isinstance(b, Fraction)]
+        bound = rounded_bound(instance, term, min(bounds)) if bounds else None
+        by_prices = rounded_bound(instance, term, raw) if isinstance(raw, Fraction) else None
+        # An earlier term may stay short of its best by what later ones were allowed to take.
+        slack = Fraction(self.term.tolerance) if at + 1 < len(values) else Fraction(0)
+        judged = value - slack if term in LOWER_IS_BETTER else value + slack
+        alone = leaves_no_better(instance, term, judged, by_prices)
+        if alone:
+            bound = by_prices
+        return TermResult(
+            term,
+            value,
+            bound,
+            by_prices,
+            None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value))),
+            "certificate" if alone else _beyond(bound, by_prices),
+            "optimal" if leaves_no_better(instance, term, judged, bound) else "feasible",
+        )
 
 
 def _beyond(bound: Fraction | None, certified: Fraction | None) -> Literal["search"] | None:
@@ -509,13 +551,18 @@ def _beyond(bound: Fraction | None, certified: Fraction | None) -> Literal["sear
     return None if bound == certified else "search"
 
 
-def _restate(problem: Problem, known: TermResult, term: Term, decisions: Decisions) -> TermResult:
-    value = problem.value(term, decisions)
-    if value == known.value:
-        return known
-    gap = None if known.bound is None else float(abs(known.bound - value) / max(Fraction(1), abs(value)))
-    proof = _beyond(known.bound, known.certified_bound)
-    return replace(known, value=value, gap=gap, proof=proof, status="feasible")
+def _nothing(problem: Problem, stage: Stage) -> Decisions | None:
+    """Doing nothing, where that is a plan: roofs that stand already, and nobody paid by need."""
+    nobody = np.zeros(problem.n_classes, np.int64)
+    option = np.full(problem.n_roofs, -1, np.int64)
+    operating = problem.must & ~problem.new
+    option[operating] = problem.option_ptr[:-1][operating]
+    links = np.zeros(len(problem.pairs[0]), bool) if problem.needs_pairs else None
+    return settle(problem, Choice(option, nobody, None, links), stage)
+
+
+def _some(prices: Certificate | None) -> list[Certificate]:
+    return [] if prices is None else [prices]
 
 
 # --- plans ---------------------------------------------------------------------------------------------
@@ -537,10 +584,11 @@ def _plan(problem: Problem, outcome: _Outcome, record: Mapping[str, Any]) -> Pla
 
 
 def _from_plan(problem: Problem, start: Plan | Result) -> Decisions | None:
-    """Read an earlier plan as decisions: its options and reached demands, paid anew in this instance."""
+    """Read an earlier plan as decisions: its options, financing and who is reached, paid anew here."""
     plan = start.plan if isinstance(start, Result) else start
     instance = problem.instance
-    roof_at = {r: i for i, r in enumerate(instance.roofs["id"].to_numpy()[problem.roof_row].tolist())}
+    roofs = instance.roofs["id"].to_numpy()[problem.roof_row].tolist()
+    roof_at = {r: i for i, r in enumerate(roofs)}
     roof_of = instance.options["roof"].to_list()
     option_id = instance.options["id"].to_list()
     option_at = {(roof_of[row], option_id[row]): k for k, row in enumerate(problem.option_row.tolist())}
@@ -566,5 +614,15 @@ def _from_plan(problem: Problem, start: Plan | Result) -> Decisions | None:
         links = np.array(
             [(i, village_ids[j]) in paid for i, j in zip(roof.tolist(), village.tolist(), strict=True)], bool
         )
-    reached = np.minimum(reached, problem.count)
-    return settle(problem, Choice(option, reached, None, links), Stage(0, problem.stages[0]))
+    sources = instance.sources["id"].to_list()
+    drawn = {(r, s): amount for r, s, amount in plan.financing.iter_rows()}
+    draws = np.array(
+        [
+            drawn.get((roofs[i], sources[s]), 0)
+            for i, s in zip(problem.draw_roof.tolist(), problem.draw_source.tolist(), strict=True)
+        ],
+        float,
+    )
+    stage = Stage(0, problem.stages[0])
+    as_drawn = settle(problem, Choice(option, reached, draws, links), stage)
+    return better(problem, stage, settle(problem, Choice(option, reached, None, links), stage), as_drawn)

@@ -31,12 +31,13 @@ class Conflict:
     Attributes
     ----------
     entries : as in ``plan.json``
-    shortfall : sum of the shares that fall short; > 0 says again that nothing is possible
+    shortfall : sum of the shares that fall short; > 0 says again that nothing is possible, 0 that
+        something is; None where it was not found in time
     prices : of the relaxed elastic model; with all gains 0 they may prove it (a bound below 0)
     """
 
     entries: tuple[Mapping[str, Any], ...]
-    shortfall: float
+    shortfall: float | None
     prices: Prices | None
 
 
@@ -52,8 +53,10 @@ def explain(problem: Problem, stage: Stage, run: Run) -> Conflict:
         prices = read_prices(model, relaxed[2])
     found = whole or relaxed
     if found is None:
-        return Conflict((), 0.0, prices)
+        return Conflict((), None, prices)
     vector, shortfall, _ = found
+    if shortfall <= TOLERANCE:
+        return Conflict((), 0.0, prices)
     return Conflict(tuple(_entries(problem, model, vector)), shortfall, prices)
 
 

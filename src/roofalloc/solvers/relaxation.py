@@ -431,7 +431,8 @@ def _link_prices(model: Model, village: Floats) -> Floats | None:
     price = np.zeros(problem.n_roofs)
     # A certificate rounds village prices, perhaps up, before the auditor takes this difference.
     np.maximum.at(price, roof[on], village[j[on]] * (1 + 1e-11) - 1 / pays[on])
-    return price * (1 + 1e-9) + np.where(price > 0, 1e-12, 0)
+    # Above what the village prices demand once both are written in twelve digits.
+    return np.where(price > 0, price + 1e-10 * village.max(initial=0.0), 0)
 
 
 def certificate(problem: Problem, stage: Stage, prices: Prices) -> Certificate:

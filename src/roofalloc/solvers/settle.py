@@ -37,6 +37,7 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
     """
     if not _options_fit(problem, choice.option):
         return None
+    choice = replace(choice, reached=np.clip(choice.reached, 0, problem.count))
     decisions = _sound(problem, _settle_money(problem, choice, stage), stage)
     broken = decisions is None or bool((decisions.reached < choice.reached).any())
     if broken and choice.draws is not None and problem.reserve.any() and _nearly_paid(problem, choice):
@@ -129,6 +130,8 @@ def _options_fit(problem: Problem, option: Ints) -> bool:
     if not built[problem.must].all():
         return False
     on = option[built]
+    if (on >= problem.n_options).any() or (problem.option_roof[on] != np.flatnonzero(built)).any():
+        return False
     at = problem.point[built]
     load = np.zeros(problem.n_points, np.int64)
     np.add.at(load, at[at >= 0], problem.watts[on[at >= 0]])
@@ -172,13 +175,26 @@ def finance(
     if (left < 0).any():
         return None
     open_ = np.flatnonzero(~lone & (cap > 0))
+    if guide is not None:
+        # Roofs whose guide is whole and adds up already are done.
+        near = np.rint(guide[open_]).astype(np.int64)
+        roof = problem.draw_roof[open_]
+        total = np.bincount(roof, near, problem.n_roofs)
+        off = (np.abs(guide[open_] - near) > 1e-6) | (near < 0) | (near > cap[open_])
+        open_roof = (total != capital) | (np.bincount(roof, off, problem.n_roofs) > 0)
+        done = ~open_roof[roof]
+        result[open_[done]] = near[done]
+        np.subtract.at(left, problem.draw_source[open_[done]], near[done])
+        if (left < 0).any():
+            return finance(problem, option, None, price)
+        open_ = open_[~done]
     if not len(open_):
         return result
     low, high = np.zeros(len(open_), np.int64), cap[open_]
     if guide is not None:
-        near = np.clip(guide[open_], 0, high)
-        low = np.floor(near - 1e-3).clip(0).astype(np.int64)
-        high = np.minimum(np.ceil(near + 1e-3).astype(np.int64), high)
+        near_float = np.clip(guide[open_], 0, high)
+        low = np.floor(near_float - 1e-3).clip(0).astype(np.int64)
+        high = np.minimum(np.ceil(near_float + 1e-3).astype(np.int64), high)
     roofs, roof_row = np.unique(problem.draw_roof[open_], return_inverse=True)
     source = problem.draw_source[open_]
     rest = capital[roofs].copy()
@@ -344,4 +360,13 @@ def _pay_pairs(problem: Problem, option: Ints, draws: Ints, net: Ints, choice: C
         drop(problem, reached, demand, delivered, acceptance_order(problem, Stage(0, problem.stages[0])))
     amount = flow.arcs + least
     on = amount > 0
+    if not _degrees_fit(problem, roof[on], village[on]):
+        return None
     return Decisions(option, reached, draws, roof[on], village[on], amount[on])
+
+
+def _degrees_fit(problem: Problem, roof: Ints, village: Ints) -> bool:
+    """Whether no more links pay at a roof or a village than the policy allows."""
+    policy = problem.instance.policy
+    limits = ((village, policy.max_roofs_per_village), (roof, policy.max_villages_per_roof))
+    return all(most is None or np.bincount(at).max(initial=0) <= most for at, most in limits)
