@@ -368,6 +368,7 @@ class _Term:
         if self._refuse():
             return self
         relaxation = relax(self.problem, self.stage, self._until(0.5))
+        self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
         if relaxation is not None:
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
         large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
