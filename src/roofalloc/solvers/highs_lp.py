@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import cache
 from typing import Any
 
 import highspy
@@ -11,6 +14,24 @@ import scipy.sparse as sp
 from roofalloc.problem import Bools, Floats
 
 from .base import Run
+
+
+@cache
+def _swallow_banner() -> None:
+    """The first Highs of a process prints a banner to file descriptor 1, whatever its options: not to ours."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (OSError, ValueError, AttributeError):  # no standard output to keep clean
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 1)
+        highspy.Highs()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
 
 
 def pass_lp(
@@ -23,6 +44,7 @@ def pass_lp(
     integer: Bools | None = None,
 ) -> highspy.Highs:
     """A silent HiGHS that holds: minimise cost @ v within the bounds; integer (n,) marks whole columns."""
+    _swallow_banner()
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
     lp = highspy.HighsLp()
