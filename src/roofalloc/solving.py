@@ -527,7 +527,10 @@ class _Term:
         raw = None
         if self.prices is not None:
             raw = audit_bound(instance, self.prices, tuple(values[:at]))
-        bounds = [b for b in (self.search_bound, raw) if isinstance(b, Fraction)]
+        score = -value if term in LOWER_IS_BETTER else value
+        if self.score is None or score > self.score:
+            self.score = score  # a later term's plan may refute the search's bound, too
+        bounds = [b for b in (self._search_bound(), raw) if isinstance(b, Fraction)]
         bound = rounded_bound(instance, term, min(bounds)) if bounds else None
         by_prices = rounded_bound(instance, term, raw) if isinstance(raw, Fraction) else None
         # An earlier term may stay short of its best by what later ones were allowed to take.
