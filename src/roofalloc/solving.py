@@ -25,9 +25,9 @@ from . import __version__
 from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
 from .errors import SolverError, UsageError
-from .instance import Instance
+from .instance import Instance, Term
 from .plan import Certificate, Plan, Result, TermResult
-from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
+from .problem import WEIGHT, Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
 from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
@@ -341,10 +341,12 @@ class _Term:
             self.journal.tell(self.phase, self.term.term, *self._figures())
 
     def _bound(self, score: float) -> None:
-        """Take a float bound in, pushed outward by more than its rounding."""
+        """Take a float bound in: pushed outward by more than its rounding, then to what can be attained."""
         if not math.isfinite(score):
             return
         bound = Fraction(score) + Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(score)))
+        if step := _step(self.problem, self.term):
+            bound = bound // step * step
         self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
 
     def _figures(self) -> tuple[float | None, float | None]:
@@ -370,6 +372,7 @@ class _Term:
         relaxation = relax(self.problem, self.stage, self._until(0.5))
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
         if relaxation is not None:
+            self.run = replace(self.run, hosting=relaxation.hosting)
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
         large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
         if large and not self._closed(self.certified):
@@ -548,6 +551,15 @@ class _Term:
             "certificate" if alone else _beyond(bound, by_prices),
             "optimal" if leaves_no_better(instance, term, judged, bound) else "feasible",
         )
+
+
+def _step(problem: Problem, term: Term) -> Fraction:
+    """What every attainable score is a multiple of; 0 where there is no such step."""
+    if term.term == "-links":
+        return Fraction(1)
+    if term.term == "-capital":
+        return Fraction(int(np.gcd.reduce(problem.capital)), 100)
+    return Fraction(int(np.gcd.reduce(problem.gains(term))), WEIGHT)
 
 
 def _beyond(bound: Fraction | None, certified: Fraction | None) -> Literal["search"] | None:

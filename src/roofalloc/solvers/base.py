@@ -15,9 +15,18 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from roofalloc.problem import WEIGHT, Choice, Decisions, Problem, Stage
+from roofalloc.problem import WEIGHT, Choice, Decisions, Floats, Ints, Problem, Stage
 
 Stopped = Literal["proved", "gap", "time", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class HostingRow:
+    """sum of values * y over options <= limit: valid for all that fits on one connection point."""
+
+    options: Ints
+    values: Floats
+    limit: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Run:
     deadline : `time.monotonic` second at which to stop, or None
     seed, threads : for the back end; threads None is the back end's choice
     start : a plan to begin with, exact and feasible for the stage, or None
+    hosting : rows valid for every plan that tighten what a connection point may carry
     reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
     options : back end options of the user, verbatim
     cancelled : true once the user wants to stop; ask it often
@@ -41,6 +51,7 @@ class Run:
     seed: int = 0
     threads: int | None = None
     start: Decisions | None = None
+    hosting: tuple[HostingRow, ...] = ()
     reserve: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False

@@ -20,9 +20,9 @@ from scipy.sparse.csgraph import connected_components
 
 from roofalloc.problem import Bools, Floats, Ints, Problem
 
+from .base import HostingRow, Run
 from .flow import max_flow
 from .highs_lp import pass_lp
-from .model import HostingRow
 
 MOST_PATTERNS = 4_000  # combinations of one connection point that are worth listing
 
@@ -87,6 +87,16 @@ class Hosting:
         for g, roofs in self._roofs.items():
             spans = [np.arange(problem.option_ptr[i], problem.option_ptr[i + 1]) for i in roofs]
             self.options[g] = np.concatenate(spans)
+
+    def violated(self, y: Floats, run: Run) -> list[HostingRow]:
+        """A row for each point that y violates most, as far as the run's time goes."""
+        found = []
+        for g in self.fractional(y):
+            if run.cancelled() or run.seconds_left <= 0:
+                break
+            if (row := self.row(g, y)) is not None:
+                found.append(row)
+        return found
 
     def fractional(self, y: Floats) -> list[int]:
         """Points with a fractional option at y."""

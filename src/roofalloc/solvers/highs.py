@@ -1,7 +1,8 @@
 """The whole model as arrays in HiGHS: demand classes, implied rows where few, live plans and bounds.
 
-The model is `roofalloc.solvers.model`; the LP relaxation that gives the certificate and the start is
-solved beforehand by `roofalloc.solving`, so this variant is the branch and bound alone.
+The model is `roofalloc.solvers.model`, tightened by the hosting rows that the relaxation found: the faces of
+the listed combinations of each connection point that bind. The relaxation, which gives the certificate
+and the start too, is solved beforehand by `roofalloc.solving`; this variant is the branch and bound alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TOLERANCE = 1e-8  # of a station's 100,000 yuan a year, 0.1 fen
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise the stage's term; options of the run are HiGHS options, by their own names."""
-    model = build(problem, stage, reserve=run.reserve)
+    model = build(problem, stage, reserve=run.reserve).extended((), run.hosting)
     highs = pass_lp(
         model.cost,
         model.lower,

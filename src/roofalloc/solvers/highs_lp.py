@@ -18,7 +18,7 @@ from .base import Run
 
 @cache
 def _swallow_banner() -> None:
-    """The first Highs of a process prints a banner to file descriptor 1, whatever its options: not to ours."""
+    """The first Highs of a process prints a banner to standard output, whatever its options: not to ours."""
     try:
         sys.stdout.flush()
         kept = os.dup(1)

@@ -19,17 +19,10 @@ import scipy.sparse as sp
 
 from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
+from .base import HostingRow
+
 INFINITY = float("inf")
 IMPLIED_LIMIT = 200_000  # entries; beyond, implied rows cost more than they give
-
-
-@dataclass(frozen=True)
-class HostingRow:
-    """sum of values * y over options <= limit: valid for all that fits on one connection point."""
-
-    options: Ints
-    values: Floats
-    limit: float
 
 
 def stack(parts: Sequence[tuple[Ints, Floats]], n_columns: int) -> sp.csr_matrix:

@@ -11,7 +11,7 @@ import numpy as np
 
 from roofalloc.problem import Choice, Decisions, Part, Problem, Stage
 
-from .base import Answer, Run, Solve, Stopped, absolute_gap
+from .base import Answer, HostingRow, Run, Solve, Stopped, absolute_gap
 
 _WORST: tuple[Stopped, ...] = ("proved", "gap", "time", "cancelled", "failed")
 
@@ -39,7 +39,11 @@ def by_parts(search: Solve, parts: Sequence[Part]) -> Solve:
                     run.report(None, None)
 
             start = None if run.start is None else part.restrict(run.start)
-            answer = search(part.problem, stage, replace(run, deadline=deadline, start=start, report=report))
+            answer = search(
+                part.problem,
+                stage,
+                replace(run, deadline=deadline, start=start, hosting=_hosting(part, run), report=report),
+            )
             if answer.infeasible:
                 return Answer(None, None, "proved", infeasible=True)
             bounds.append(_floored(problem, stage, answer.bound))
@@ -51,6 +55,15 @@ def by_parts(search: Solve, parts: Sequence[Part]) -> Solve:
         return Answer(_merge(problem, parts, choices), total, stopped, message="; ".join(messages))
 
     return solve
+
+
+def _hosting(part: Part, run: Run) -> tuple[HostingRow, ...]:
+    """The hosting rows of the part's own options, in its numbering; a point lies in one part."""
+    return tuple(
+        replace(row, options=np.searchsorted(part.options, row.options))
+        for row in run.hosting
+        if np.isin(row.options, part.options).all()
+    )
 
 
 def _floored(problem: Problem, stage: Stage, bound: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
@@ -13,13 +14,14 @@ import scipy.sparse as sp
 from roofalloc.plan import Certificate
 from roofalloc.problem import RATE, Bools, Floats, Problem, Stage
 
-from .base import Run
+from .base import HostingRow, Run
 from .cuts import Hosting, unpaid_sets
 from .highs_lp import pass_lp, stop_on
-from .model import HostingRow, Model, build, stack
+from .model import Model, build, stack
 
 Key = TypeVar("Key", int, str)
 WHOLE = 20_000  # options, classes and arcs; below, the model with links is solved as it is
+ROUNDS = 20  # of hosting rows, in a small model
 TAIL, TAIL_ROUNDS = 1e-5, 4  # stop once so many rounds move the bound by no more than this part
 PENALTY = 1e4  # of an artificial column, in the dearest column's cost
 UNPAID = 1000.0  # fen in all that may stay unpaid in the relaxation
@@ -64,6 +66,7 @@ class Relaxation:
     vector : of its columns
     reduced : reduced cost of each column, in score: > 0 at its lower bound, < 0 at its upper
     master : the LP with the cuts and fillings found, where payments were projected out
+    hosting : the hosting rows found, valid for every plan
     """
 
     model: Model
@@ -72,6 +75,7 @@ class Relaxation:
     vector: Floats
     reduced: Floats
     master: Master | None = None
+    hosting: tuple[HostingRow, ...] = ()
 
     @property
     def scale(self) -> float:
@@ -83,7 +87,8 @@ class Relaxation:
 def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     """Solve the LP relaxation of a stage; None where it has no optimum or there was no time.
 
-    Small models, and those whose term counts links, are solved whole. Elsewhere payments are projected out
+    Hosting rows are separated until none is violated. Small models, and those whose term counts links, are
+    solved whole; elsewhere payments are projected out
     and both families of `roofalloc.solvers.cuts` are separated until none is violated: the same
     bound as with links, tightened by the connection points' combinations, in a fraction of the time.
     """
@@ -97,16 +102,43 @@ def _relax_whole(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     model = build(problem, stage)
     highs = pass_lp(model.cost, model.lower, model.upper, model.matrix, model.row_lower, model.row_upper)
     stop_on(highs, run)
-    highs.run()
-    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    solution = highs.getSolution()
-    return Relaxation(
-        model,
-        model.score(highs.getInfo().objective_function_value),
-        read_prices(model, np.array(solution.row_dual)),
-        np.array(solution.col_value),
-        np.array(solution.col_dual) * model.score_unit,
+    hosting = Hosting(problem)
+    rows: list[HostingRow] = []
+    best: Relaxation | None = None
+    for _ in range(ROUNDS):
+        highs.run()
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            break
+        solution = highs.getSolution()
+        vector = np.array(solution.col_value)
+        best = Relaxation(
+            model,
+            model.score(highs.getInfo().objective_function_value),
+            read_prices(model, np.array(solution.row_dual)[: model.matrix.shape[0]]),
+            vector,
+            np.array(solution.col_dual) * model.score_unit,
+            hosting=tuple(rows),
+        )
+        fresh = hosting.violated(vector[model.columns["y"]], run)
+        if not fresh:
+            break
+        rows += fresh
+        _append(highs, stack([(r.options, r.values) for r in fresh], len(model.cost)), fresh)
+    return best
+
+
+def _append(highs: highspy.Highs, entries: sp.csr_matrix, rows: Sequence[HostingRow | None]) -> None:
+    """Append rows to an LP: at most 0, or a hosting row's limit."""
+    n = entries.shape[0]
+    limits = np.array([0.0 if r is None else r.limit for r in rows])
+    highs.addRows(
+        n,
+        np.full(n, -np.inf),
+        limits,
+        entries.nnz,
+        entries.indptr[:-1],
+        entries.indices,
+        entries.data,
     )
 
 
@@ -221,6 +253,7 @@ class Master:
         self.missing = 0.0  # what the artificial columns stand in for
         self.weights = np.zeros(0)  # of the fillings in the optimum
         self.sets: list[Bools] = []
+        self.hosting: list[HostingRow] = []
         self.is_set: list[bool] = []
         # To begin with, every option financed by what has the least debt, and by what has the most.
         eager = np.full(problem.n_options, -1e9)
@@ -253,20 +286,12 @@ class Master:
         yf = fresh[:, : self.n_yf] @ self.fillings.matrix
         none = sp.csr_matrix((len(parts), self.n_artificial))
         entries = sp.hstack([fresh[:, self.n_yf :], none, yf], format="csr")
-        limits = np.array([0.0] * len(sets) + [r.limit for r in hosting])
-        self.highs.addRows(
-            len(parts),
-            np.full(len(parts), -np.inf),
-            limits,
-            entries.nnz,
-            entries.indptr[:-1],
-            entries.indices,
-            entries.data,
-        )
+        _append(self.highs, entries, [*([None] * len(sets)), *hosting])
         self.rows = sp.vstack([self.rows, fresh], format="csr")
         self.row_lower = np.concatenate([self.row_lower, np.full(len(parts), -np.inf)])
-        self.row_upper = np.concatenate([self.row_upper, limits])
+        self.row_upper = np.concatenate([self.row_upper, [0.0] * len(sets) + [r.limit for r in hosting]])
         self.sets += sets
+        self.hosting += hosting
         self.is_set += [True] * len(sets) + [False] * len(hosting)
 
     def solve(self) -> Relaxation | None:
@@ -294,6 +319,7 @@ class Master:
             vector,
             reduced,
             self,
+            tuple(self.hosting),
         )
 
     def one_filling_each(self, reduced: Floats, width: float) -> sp.csc_matrix:
@@ -350,7 +376,7 @@ def _relax_by_cuts(problem: Problem, stage: Stage, run: Run) -> Relaxation | Non
         columns = master.fillings.price(found.reduced[: master.n_yf])
         sets = unpaid_sets(problem, *found.model.money(found.vector), tolerance=UNPAID)
         y = found.vector[: problem.n_options]
-        rows = [row for g in hosting.fractional(y) if (row := hosting.row(g, y)) is not None]
+        rows = hosting.violated(y, run)
         if not columns.shape[1] and not sets and not rows:
             break
         master.add_columns(columns)
