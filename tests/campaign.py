@@ -69,9 +69,11 @@ def verdict(instance: Instance, solver: str) -> tuple[list[str], str]:
         if found:
             wrong.append(found)
             break
-    if is_open and not rounds_debt(instance):
+    if rounds_debt(instance):
+        return wrong, "open" if is_open else result.status
+    if is_open:
         wrong.append(f"left open without need: {values(result.objective)}, the oracle says {shown(best)}")
-    elif not is_open and not moved and not wrong and result.status != "optimal":
+    elif not moved and not wrong and result.status != "optimal":
         wrong.append(f"every value is best, but the plan is {result.status}: {values(result.objective)}")
     return wrong, "open" if is_open else result.status
 
