@@ -1,7 +1,8 @@
 """The contract's model as sparse arrays: the rows that `highs`, the relaxation and the start share.
 
 Columns, in blocks: y (options), f (draws), x (payments: arcs, or pairs where links are counted),
-z (classes), u (pairs), t (fairness). Rows, in named blocks, in model units: money of a year in
+z (classes), u (pairs), t (fairness), w (classes by
+roof, where a village has but one). Rows, in named blocks, in model units: money of a year in
 ``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far below one fen
 where it matters. The objective is minimised: cost = -score / ``score_unit``.
 
@@ -22,6 +23,7 @@ from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, In
 from .base import HostingRow
 
 INFINITY = float("inf")
+SPLIT_LIMIT = 20_000  # columns
 IMPLIED_LIMIT = 200_000  # entries; beyond, implied rows cost more than they give
 
 
@@ -133,6 +135,9 @@ class Model:
         v[self.columns["x"]] = x
         if "u" in self.columns:
             v[self.columns["u"]] = x > 0
+        if "w" in self.columns:
+            of_class, pair = _split(problem)
+            v[self.columns["w"]] = decisions.reached[of_class] * (x[pair] > 0)
         if "t" in self.columns:
             v[self.columns["t"]] = float(problem.value(self.stage.term, decisions))
         return v
@@ -187,6 +192,7 @@ def build(
     reserve: bool = False,
     projected: bool = False,
     implied: bool = True,
+    split: bool = False,
 ) -> Model:
     """Build the model of one stage.
 
@@ -198,6 +204,8 @@ def build(
         need(W) <= net income of the roofs that reach W for a set W of villages (max-flow min-cut: over
         all W these rows are exact)
     implied : whether implied rows z_d <= n_d sum y are added where they are few
+    split : whether z is split by roof (w) where a village has but one, and w are few: tighter, but the
+        prices of an LP are then no longer those of the villages
     """
     income_unit = 1000.0 if not len(problem.need) else _unit(problem.need)
     capital_unit = _unit(problem.capital)
@@ -212,6 +220,8 @@ def build(
     n_x = 0 if projected else len(tail)
     draws = np.flatnonzero(problem.sources_count[problem.draw_roof] > 1)
     fairness = stage.term.term == "fairness"
+    nothing = np.zeros(0, np.int64)
+    of_link = _split(problem) if pairs and split else (nothing, nothing)
 
     sizes = {
         "y": problem.n_options,
@@ -220,6 +230,7 @@ def build(
         "z": problem.n_classes,
         "u": len(pair_roof) if pairs else 0,
         "t": int(fairness),
+        "w": len(of_link[0]),
     }
     columns, n = {}, 0
     for name, size in sizes.items():
@@ -236,6 +247,9 @@ def build(
     if "u" in columns:
         upper[columns["u"]] = 1
         integer[columns["u"]] = True
+    if "w" in columns:
+        upper[columns["w"]] = problem.count[of_link[0]]
+        integer[columns["w"]] = True
 
     rows = _Rows()
     options = np.arange(problem.n_options)
@@ -333,6 +347,9 @@ def build(
         _implied_rows(rows, problem, y0, z0)
     if pairs:
         _link_rows(rows, problem, net, income_unit, x0, z0, columns["u"].start)
+
+    if "w" in columns:
+        _split_rows(rows, problem, of_link, income_unit, x0, z0, columns["u"].start, columns["w"].start)
 
     cost, score_unit = _objective(rows, problem, stage, columns, capital_unit)
     _held_rows(rows, problem, stage, columns, capital_unit)
@@ -460,6 +477,50 @@ def _link_rows(
             "villages_per_roof", np.arange(problem.n_roofs), -INFINITY, policy.max_villages_per_roof
         )
         rows.add(start + roof, u0 + pairs, 1.0)
+
+
+def _split(problem: Problem) -> tuple[Ints, Ints]:
+    """With one roof a village, each (class, pair that may pay it), by class; none where that is too many."""
+    none = np.zeros(0, np.int64)
+    if problem.instance.policy.max_roofs_per_village != 1:
+        return none, none
+    village = problem.pairs[1]
+    sizes = np.bincount(village, minlength=problem.n_villages)[problem.class_village]
+    if sizes.sum() > SPLIT_LIMIT:
+        return none, none
+    by_village = np.argsort(village, kind="stable")
+    ptr = np.searchsorted(village[by_village], np.arange(problem.n_villages + 1))
+    of_class = np.repeat(np.arange(problem.n_classes), sizes)
+    offset = np.arange(len(of_class)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return of_class, by_village[ptr[problem.class_village[of_class]] + offset]
+
+
+def _split_rows(
+    rows: _Rows,
+    problem: Problem,
+    split: tuple[Ints, Ints],
+    income_unit: float,
+    x0: int,
+    z0: int,
+    u0: int,
+    w0: int,
+) -> None:
+    """z_d = sum_i w_di, w_di <= n_d u_ij, sum_d need_d w_di <= x_ij.
+
+    A roof's income is then a knapsack of whole demands, for which a solver knows cuts.
+    """
+    of_class, pair = split
+    columns = np.arange(len(of_class))
+    start = rows.block("shared", np.arange(problem.n_classes), 0.0, 0.0)
+    rows.add(start + of_class, w0 + columns, 1.0)
+    rows.add(start + np.arange(problem.n_classes), z0 + np.arange(problem.n_classes), -1.0)
+    start = rows.block("by_link", columns, -INFINITY, 0.0)
+    rows.add(start + columns, w0 + columns, 1.0)
+    rows.add(start + columns, u0 + pair, -problem.count[of_class].astype(float))
+    n_pairs = len(problem.pairs[0])
+    start = rows.block("carried", np.arange(n_pairs), -INFINITY, 0.0)
+    rows.add(start + pair, w0 + columns, problem.need[of_class] / income_unit)
+    rows.add(start + np.arange(n_pairs), x0 + np.arange(n_pairs), -1.0)
 
 
 def _objective(
