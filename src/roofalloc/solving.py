@@ -86,7 +86,9 @@ class _Journal:
         gap = None if value is None or bound is None else abs(bound - value) / max(1.0, abs(value))
         progress = Progress(now, phase, term, value, bound, gap, self.people, improved)
         try:
-            self.cancelled |= self.on_progress(progress) is True
+            # Not `|=`: a signal that comes during the call would be lost.
+            if self.on_progress(progress) is True:
+                self.cancelled = True
         except Exception as error:
             self.error, self.on_progress, self.cancelled = error, None, True
 
