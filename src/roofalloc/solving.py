@@ -550,7 +550,7 @@ class _Term:
             bound,
             by_prices,
             None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value))),
-            "certificate" if alone else _beyond(bound, by_prices),
+            "certificate" if alone else "search",
             "optimal" if leaves_no_better(instance, term, judged, bound) else "feasible",
         )
 
@@ -562,11 +562,6 @@ def _step(problem: Problem, term: Term) -> Fraction:
     if term.term == "-capital":
         return Fraction(int(np.gcd.reduce(problem.capital)), 100)
     return Fraction(int(np.gcd.reduce(problem.gains(term))), WEIGHT)
-
-
-def _beyond(bound: Fraction | None, certified: Fraction | None) -> Literal["search"] | None:
-    """Who proves what the certificate leaves open: the search, where its bound is the tighter."""
-    return None if bound == certified else "search"
 
 
 def _nothing(problem: Problem, stage: Stage) -> Decisions | None:
