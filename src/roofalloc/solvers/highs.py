@@ -15,7 +15,7 @@ import numpy as np
 from roofalloc.problem import Problem, Stage
 
 from .base import Answer, Run, Stopped, absolute_gap, proof_gap
-from .highs_lp import pass_lp, stop_on
+from .highs_lp import pass_lp, stop_on, use_threads
 from .model import build
 
 TOLERANCE = 1e-8  # of a station's 100,000 yuan a year, 0.1 fen
@@ -105,3 +105,5 @@ def set_option(highs: highspy.Highs, name: str, value: Any) -> None:
         ok = False
     if not ok:
         raise UsageError(f"HiGHS refuses {name} = {value!r}")
+    if name == "threads":
+        use_threads(highs, typed)

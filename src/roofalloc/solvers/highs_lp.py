@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from functools import cache
 from typing import Any
 
@@ -66,13 +67,27 @@ def pass_lp(
     return highs
 
 
+_workers = threading.local()  # how many threads HiGHS was told to work with for each of ours
+
+
+def use_threads(highs: highspy.Highs, number: int | None) -> None:
+    """Let HiGHS work with so many threads, None for its own choice.
+
+    The first run in a thread starts its workers, and a later one that asks for another number fails
+    unless they are sent home before.
+    """
+    if number != getattr(_workers, "number", None):
+        highspy.Highs.resetGlobalScheduler(True)
+        _workers.number = number
+    highs.setOptionValue("threads", number or 0)
+
+
 def stop_on(highs: highspy.Highs, run: Run) -> None:
     """Make HiGHS stop at the run's deadline or when the user cancels."""
     if run.deadline is not None:
         highs.setOptionValue("time_limit", highs.getRunTime() + run.seconds_left)
     highs.setOptionValue("random_seed", run.seed)
-    if run.threads is not None:
-        highs.setOptionValue("threads", run.threads)
+    use_threads(highs, run.threads)
 
     def ask(event: Any) -> None:
         if run.cancelled():
