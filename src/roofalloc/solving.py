@@ -33,7 +33,7 @@ from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.parts import by_parts
-from .solvers.relaxation import certificate, relax
+from .solvers.relaxation import Relaxation, certificate, relax
 from .solvers.settle import better, floors_met, settle
 from .solvers.start import construct
 
@@ -371,15 +371,19 @@ class _Term:
     def solve(self, search: Solve) -> _Term:
         if self._refuse():
             return self
+        large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
+        if large and self.decisions is None:
+            self.phase = "start"
+            self._construct(None, self.run)
+        self.phase = "relax"
         relaxation = relax(self.problem, self.stage, self._until(0.5))
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
         if relaxation is not None:
             self.run = replace(self.run, hosting=relaxation.hosting)
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
-        large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
-        if large and not self._closed(self.certified):
+        if large and relaxation is not None and not self._closed(self.certified):
             self.phase = "start"
-            self._offer(construct(self.problem, self.stage, relaxation, self._until(0.7)))
+            self._construct(relaxation, self._until(0.7))
         if self._closed(self.certified) or self._within_gap():
             self.stopped = "proved" if self._closed(self.certified) else "gap"
             return self
@@ -397,13 +401,17 @@ class _Term:
         if not self.infeasible:
             early = answer.stopped not in ("proved", "gap")
             if self.decisions is None or (early and not large):
-                self._offer(construct(self.problem, self.stage, relaxation, self.run))
+                self._construct(relaxation, self.run)
             if self.decisions is None:
                 self._offer(_nothing(self.problem, self.stage))
         self.stopped = answer.stopped
         if self.stopped == "proved" and not self._closed(self._best_bound()):
             self.stopped = "gap"
         return self
+
+    def _construct(self, relaxation: Relaxation | None, run: Run) -> None:
+        for found in construct(self.problem, self.stage, relaxation, run):
+            self._offer(found)
 
     def _search(self, search: Solve, run: Run) -> Answer:
         """Let the variant search; a failure of its own keeps what was found."""

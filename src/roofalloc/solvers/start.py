@@ -8,7 +8,7 @@ yuan. Either way `settle` makes the plan exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import highspy
@@ -29,24 +29,24 @@ ROUNDS = 2
 PATIENCE = 15.0  # seconds for one window
 
 
-def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run: Run) -> Decisions | None:
-    """Build a plan for a stage, or None where none was found.
+def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run: Run) -> Iterator[Decisions]:
+    """Build plans for a stage, one after the other; not each is better than the one before.
 
     Parameters
     ----------
     relaxation : prices and a fractional vector to round, or None
-    run : its deadline bounds the whole of it; each better plan is reported
+    run : its deadline bounds the whole of it
     """
-    best = greedy(problem, stage, relaxation)
+    if (found := greedy(problem, stage, relaxation)) is not None:
+        yield found
     if relaxation is None or relaxation.master is None or problem.needs_pairs:
-        return best
+        return
     for width in WINDOWS:
         if run.cancelled() or run.seconds_left < 1:
-            break
-        found = _decide(problem, stage, relaxation, width, run)
-        if found is not None:
-            return better(problem, stage, found, best)
-    return best
+            return
+        if (found := _decide(problem, stage, relaxation, width, run)) is not None:
+            yield found
+            return
 
 
 def _decide(
