@@ -528,7 +528,7 @@ class _Term:
         if self.conflict.prices is None:
             return
         prices = certificate(self.problem, self.stage, self.conflict.prices)
-        proof = replace(prices, term=FEASIBILITY)
+        proof = replace(prices, term=FEASIBILITY, roofs={})  # links are worth nothing here
         values = tuple(h.value for h in self.stage.held)
         if audit_bound(self.problem.instance, proof, values) < 0:
             self.prices = proof
