@@ -29,7 +29,8 @@ def generate(
         4,150,000) or "liaocheng" (the size of the city, calibrated to the report)
     seed : at least 0
     single_source : at most one roof pays a village
-    floors : whether two counties have floors; None: in town, city and liaocheng (one, for priority 1)
+    floors : whether two counties have floors; None: in town and city, unless single_source, and in
+        liaocheng (one, for priority 1)
     least_capital : the least capital that reaches a share of the people, instead of the most people
     unlimited : no largest distance: a roof may pay every village of the region it serves
 

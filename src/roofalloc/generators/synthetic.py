@@ -45,7 +45,7 @@ class Scale:
     wide : of a thousand roofs, those that serve more than their district
     wide_level : position in `levels` of the region that these serve
     fund_level : position in `levels` of the regions that have funds of their own
-    floors : whether two districts have floors unless told
+    floors : whether two districts have floors unless told; never of itself with one roof a village
     floor : the floors' share of people, in thousandths of what money can reach of all people
     """
 
@@ -162,7 +162,7 @@ def synthetic(kind: str, seed: int, flavour: Flavour) -> Instance:
     sources = _sources(scale, regions, capital, draws)
     limits = _limits(regions, capital, committed, draws)
     earned, needed = _within_reach(sites, options, people, len(regions.districts))
-    wanted = scale.floors if flavour.floors is None else flavour.floors
+    wanted = scale.floors and not flavour.single_source if flavour.floors is None else flavour.floors
     floors = _floors(scale, regions, earned, needed) if wanted else ()
     heads = int((people.households["people"] * people.households["count"]).sum())
     target = heads * int(earned.sum()) * 8 // (int(needed.sum()) * 10)

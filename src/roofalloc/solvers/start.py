@@ -178,8 +178,16 @@ def _starters(problem: Problem, relaxation: Relaxation | None) -> list[_Starter]
     rate = problem.source_rate[problem.draw_source] / RATE
     order = _option_order(problem)
     if relaxation is None:
+        orders = [order]
+        if problem.instance.policy.max_roofs_per_village is not None:
+            # Where a village lives on few roofs, large ones reach more than cheap ones.
+            orders.append(_option_order(problem, per_yuan=False))
         # Own money first reaches more with each yuan; loans first leave own money for more roofs.
-        return [_Starter(nothing.option, nothing.draws, order, sign * rate, nobody) for sign in (1.0, -1.0)]
+        return [
+            _Starter(nothing.option, nothing.draws, each, sign * rate, nobody)
+            for each in orders
+            for sign in (1.0, -1.0)
+        ]
     model = relaxation.model
     y = relaxation.vector[model.columns["y"]]
     whole = np.flatnonzero(y > 1 - 1e-6)
@@ -198,12 +206,13 @@ def _starters(problem: Problem, relaxation: Relaxation | None) -> list[_Starter]
     return [_Starter(option, draws, order, cost, reached)]
 
 
-def _option_order(problem: Problem) -> Ints:
-    """Options by yearly income, net of the dearest debt, per yuan of capital; what must stand comes first."""
+def _option_order(problem: Problem, per_yuan: bool = True) -> Ints:
+    """Options by yearly income, net of the dearest debt, per yuan of capital or as it is; what must stand
+    comes first."""
     rate = np.zeros(problem.n_roofs)
     np.maximum.at(rate, problem.draw_roof, problem.source_rate[problem.draw_source] / RATE)
     net = problem.income - rate[problem.option_roof] * problem.capital
-    order = np.argsort(-net / np.maximum(problem.capital, 1), kind="stable")
+    order = np.argsort(-net / (np.maximum(problem.capital, 1) if per_yuan else 1), kind="stable")
     must = problem.must[problem.option_roof[order]]
     first = order[must]
     first = first[np.argsort(problem.capital[first], kind="stable")]
