@@ -82,7 +82,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     elif status == kinds.kTimeLimit:
         stopped = "time"
     elif status == kinds.kInterrupt:
-        stopped = "cancelled"
+        stopped = "cancelled" if run.cancelled() else "time"
     else:
         stopped, message = "failed", f"HiGHS stopped with {highs.modelStatusToString(status)}"
     return Answer(choice, bound, stopped, message=message)

@@ -90,7 +90,7 @@ def stop_on(highs: highspy.Highs, run: Run) -> None:
     use_threads(highs, run.threads)
 
     def ask(event: Any) -> None:
-        if run.cancelled():
+        if run.cancelled() or run.seconds_left <= 0:
             event.interrupt()
 
     highs.cbSimplexInterrupt += ask
