@@ -31,6 +31,7 @@ RATE = 10**9
 SHARE = 10**6
 WEIGHT = 1000
 MOST_PARTS = 16
+MOST_DEBT = 2**62  # fen; all incomes together are less
 
 
 @dataclass(frozen=True)
@@ -576,9 +577,10 @@ class Problem:
 
 
 def _ceil_product(a: Ints, b: Ints, scale: int) -> Ints:
-    """ceil(a * b / scale) without overflow; a <= 10 scale, b < 2**62, scale <= 1e9, all >= 0."""
+    """min(ceil(a * b / scale), `MOST_DEBT`); all >= 0, a <= 5 scale, b < 2**62, scale <= 1e9."""
     high, low = np.divmod(b, scale)
-    return a * high - (-(a * low) // scale)
+    whole = a * high - (-(a * low) // scale)
+    return np.where(a / scale * b < MOST_DEBT, whole, MOST_DEBT)
 
 
 def _parents(instance: Instance) -> Ints:

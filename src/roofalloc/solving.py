@@ -375,6 +375,8 @@ class _Term:
         if large and self.decisions is None:
             self.phase = "start"
             self._construct(None, self.run)
+        if not self.problem.n_options:
+            self._offer(_nothing(self.problem, self.stage))
         self.phase = "relax"
         relaxation = relax(self.problem, self.stage, self._until(0.5))
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
@@ -405,8 +407,8 @@ class _Term:
             if self.decisions is None:
                 self._offer(_nothing(self.problem, self.stage))
         self.stopped = answer.stopped
-        if self.stopped == "proved" and not self._closed(self._best_bound()):
-            self.stopped = "gap"
+        if self.stopped in ("proved", "gap"):
+            self.stopped = "proved" if self._closed(self._best_bound()) else "gap"
         return self
 
     def _construct(self, relaxation: Relaxation | None, run: Run) -> None:
@@ -431,13 +433,21 @@ class _Term:
             self.journal.messages.append(answer.message)
         if answer.bound is not None and not run.reserve:
             self._bound(answer.bound)
+            if answer.stopped == "proved" and self._attained(answer.bound):
+                self.search_bound = self.score
         return answer
+
+    def _attained(self, bound: float) -> bool:
+        """Whether the best plan is worth as much as a bound, but for the rounding of doubles."""
+        if self.score is None or not math.isfinite(bound):
+            return False
+        return abs(Fraction(bound) - self.score) <= Fraction(1, 10**11) * max(Fraction(1), abs(self.score))
 
     def _search_again(self, search: Solve, answer: Answer) -> None:
         """The float answer was better than what whole fen can pay: search where rounding always works."""
         if answer.choice is None or self.score is None or not self.problem.reserve.any():
             return
-        if answer.bound is not None and Fraction(answer.bound) - self.score > Fraction(1, 1000):
+        if _promised(self.problem, self.term, answer.choice) > self.score:
             self._search(search, replace(self.run, reserve=True))
 
     def _until(self, share: float) -> Run:
@@ -570,6 +580,13 @@ def _step(problem: Problem, term: Term) -> Fraction:
     if term.term == "-capital":
         return Fraction(int(np.gcd.reduce(problem.capital)), 100)
     return Fraction(int(np.gcd.reduce(problem.gains(term))), WEIGHT)
+
+
+def _promised(problem: Problem, term: Term, choice: Choice) -> Fraction:
+    """What a choice would score if all that it decides could be paid."""
+    none = np.zeros(0, np.int64)
+    paying = none if choice.links is None else choice.links[choice.links].astype(np.int64)
+    return problem.score(term, Decisions(choice.option, choice.reached, none, none, none, paying))
 
 
 def _nothing(problem: Problem, stage: Stage) -> Decisions | None:

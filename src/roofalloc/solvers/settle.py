@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 import scipy.sparse as sp
 
-from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+from roofalloc.problem import MOST_DEBT, RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
 from .fill import fill
 from .flow import decompose, max_flow
@@ -117,12 +117,15 @@ def floors_met(problem: Problem, reached: Ints) -> bool:
 
 
 def net_income(problem: Problem, option: Ints, draws: Ints) -> Ints:
-    """What each roof can pay out, fen a year: (n_roofs,), negative where debt exceeds income."""
+    """What each roof can pay out, fen a year: (n_roofs,), negative where debt exceeds income.
+
+    A debt beyond `MOST_DEBT` counts as that: more than all incomes together, and still 64 bits.
+    """
     debt = np.zeros(problem.n_roofs, dtype=object)
     for d in np.flatnonzero(draws * (problem.source_rate[problem.draw_source] > 0)).tolist():
         debt[problem.draw_roof[d]] += int(problem.source_rate[problem.draw_source[d]]) * int(draws[d])
     income = np.where(option >= 0, problem.income[option], 0)
-    return income - np.array([-(-v // RATE) for v in debt], dtype=np.int64)
+    return income - np.array([min(-(-v // RATE), MOST_DEBT) for v in debt], dtype=np.int64)
 
 
 def _options_fit(problem: Problem, option: Ints) -> bool:
@@ -144,16 +147,13 @@ def _options_fit(problem: Problem, option: Ints) -> bool:
     return True
 
 
-def finance(
-    problem: Problem, option: Ints, guide: Floats | None = None, price: Floats | None = None
-) -> Ints | None:
+def finance(problem: Problem, option: Ints, guide: Floats | None = None) -> Ints | None:
     """Draw the capital of the built options from the sources, in whole fen.
 
     Parameters
     ----------
     option : (n_roofs,) option of each roof, -1 for none
     guide : (n_draws,) a financing in fractions of a fen to be rounded; None: the cheapest
-    price : (n_roofs,) worth of a yuan of income at each roof, to weigh debt by; None: alike
 
     Returns
     -------
@@ -186,7 +186,7 @@ def finance(
         result[open_[done]] = near[done]
         np.subtract.at(left, problem.draw_source[open_[done]], near[done])
         if (left < 0).any():
-            return finance(problem, option, None, price)
+            return finance(problem, option)
         open_ = open_[~done]
     if not len(open_):
         return result
@@ -201,8 +201,6 @@ def finance(
     np.subtract.at(rest, roof_row, low)
     np.subtract.at(left, source, low)
     weight = problem.source_rate[source] / RATE
-    if price is not None:
-        weight = weight * (price[problem.draw_roof[open_]] + 1e-9)
     n = len(open_)
     rows = np.concatenate([roof_row, len(roofs) + source])
     columns = np.tile(np.arange(n), 2)
@@ -212,7 +210,7 @@ def finance(
     highs = pass_lp(weight, np.zeros(n), (high - low).astype(float), matrix, lower, upper)
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return finance(problem, option, None, price) if guide is not None else None
+        return finance(problem, option) if guide is not None else None
     # A vertex of a transportation problem with integer data is integral.
     part = np.rint(np.array(highs.getSolution().col_value)).astype(np.int64)
     result[open_] = low + part
@@ -224,22 +222,12 @@ def finance(
     return result if exact and (result <= cap).all() and (result >= 0).all() else None
 
 
-def acceptance_order(problem: Problem, stage: Stage, price: Floats | None = None) -> Ints:
-    """Classes in the order in which money is offered: floors and levels first, then gain per yuan.
-
-    Parameters
-    ----------
-    price : (n_villages,) worth of a yuan in each village; with it, classes are ordered by what they
-        gain beyond their price, per yuan
-    """
+def acceptance_order(problem: Problem, stage: Stage) -> Ints:
+    """Classes in the order in which money is offered: what they gain the term, per yuan; (n_classes,)."""
     gain = problem.gains(stage.term) / WEIGHT
     if not gain.any():
         gain = problem.people.astype(float)
-    if price is None:
-        worth = gain / problem.need
-    else:
-        worth = gain / problem.need - price[problem.class_village]
-    return np.argsort(-worth, kind="stable")
+    return np.argsort(-gain / problem.need, kind="stable")
 
 
 def _pay(
@@ -301,25 +289,29 @@ def lacking(problem: Problem, reached: Ints, stage: Stage) -> Ints:
 
 
 def _wanted(problem: Problem, reached: Ints, stage: Stage, margin: float) -> Ints:
-    """The cheapest of the lacking classes, as many as make up ``margin`` times what all floors lack.
+    """The cheapest of the lacking classes, as many as make up ``margin`` times what all of them lack.
 
     Empty where nothing is lacking.
     """
-    open_ = lacking(problem, reached, stage)
-    open_ = open_[(reached[open_] < problem.count[open_]) & (problem.people[open_] > 0)]
-    open_ = open_[np.argsort(-problem.people[open_] / problem.need[open_], kind="stable")]
     heads = problem.people * reached
     short = sum(max(0, f.people - int(heads[f.classes].sum())) for f in problem.floors)
+    worth = problem.people.astype(float)  # of one demand, to whatever is lacking
     for held in stage.held:
         gains = problem.gains(held.term)
         if gains.any():
-            short += max(0, int(held.level) - int((gains * reached).sum()) // WEIGHT)
+            lack = held.level * WEIGHT - int((gains * reached).sum())
+            short += max(0, -(-lack // WEIGHT))
+            if lack > 0:
+                worth = np.maximum(worth, gains / WEIGHT)
         if held.term.term == "fairness":
             short += sum(
                 max(0, int(held.level * total) + 1 - int(heads[classes].sum()))
                 for _, classes, total in problem.shares
             )
-    gathered = np.cumsum((problem.people * (problem.count - reached))[open_])
+    open_ = lacking(problem, reached, stage)
+    open_ = open_[(reached[open_] < problem.count[open_]) & (worth[open_] > 0)]
+    open_ = open_[np.argsort(-worth[open_] / problem.need[open_], kind="stable")]
+    gathered = np.cumsum((worth * (problem.count - reached))[open_])
     return open_[: int(np.searchsorted(gathered, margin * max(short, 1))) + 1]
 
 
