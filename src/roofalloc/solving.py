@@ -374,7 +374,7 @@ class _Term:
         large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
         if large and self.decisions is None:
             self.phase = "start"
-            self._construct(None, self.run)
+            self._construct(None, self._until(0.3))
         if not self.problem.n_options:
             self._offer(_nothing(self.problem, self.stage))
         self.phase = "relax"

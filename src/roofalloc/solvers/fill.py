@@ -14,7 +14,7 @@ import numpy as np
 
 from roofalloc.problem import Ints, Problem
 
-_COMPILE_FROM = 20_000  # arcs plus classes
+_COMPILE_FROM = 5_000  # arcs plus classes
 
 
 def fill(
