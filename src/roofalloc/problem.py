@@ -85,7 +85,7 @@ class Choice:
     option : (n_roofs,) option of each roof, -1 for none
     reached : (n_classes,) how many demands of each class
     draws : (n_draws,) fen on each pair of `Problem.draw_roof`, `draw_source`; None: whatever fits
-    links : (n_pairs,) which pairs of `Problem.pairs` may pay; None where no switch on links is set
+    links : (n_pairs,) which pairs of `Problem.pairs` may pay; None: all, where no switch limits them
     """
 
     option: Ints
@@ -215,15 +215,17 @@ class Problem:
         return self.instance.policy.objective
 
     @cached_property
+    def limits_links(self) -> bool:
+        """Whether a switch limits which links may pay, or how little."""
+        policy = self.instance.policy
+        switches = (policy.max_roofs_per_village, policy.max_villages_per_roof, policy.min_payment)
+        return any(switch is not None for switch in switches)
+
+    @cached_property
     def needs_pairs(self) -> bool:
         """Whether some switch or term counts paying links, so that link binaries are needed."""
-        policy = self.instance.policy
-        return (
-            policy.max_roofs_per_village is not None
-            or policy.max_villages_per_roof is not None
-            or policy.min_payment is not None
-            or any(term.term == "-links" for term in policy.objective)
-        )
+        counted = any(term.term == "-links" for term in self.instance.policy.objective)
+        return self.limits_links or counted
 
     @cached_property
     def pairs(self) -> tuple[Ints, Ints]:
@@ -386,7 +388,13 @@ class Problem:
     def _components(self) -> Ints:
         """A label for each node (roofs, hubs, villages) such that nothing couples two labels."""
         n = self.first_village + self.n_villages
-        tail, head = [self.arc_tail], [self.arc_head]
+        paid = np.arange(n) < self.n_roofs  # nodes that money can come to: other hubs couple nothing
+        arcs, before = paid[self.arc_tail], -1
+        while arcs.sum() > before:
+            before = arcs.sum()
+            paid[self.arc_head[arcs]] = True
+            arcs = paid[self.arc_tail]
+        tail, head = [self.arc_tail[arcs]], [self.arc_head[arcs]]
 
         def couple(members: Ints) -> None:
             """A node of its own that joins all members."""
