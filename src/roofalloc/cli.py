@@ -105,6 +105,8 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(UsageError(message), "--json" in arguments) if message else Code.BAD_INPUT
     except typer.Abort:
         return Code.INTERRUPTED
+    except (OutputError, OSError) as error:  # of --help and --version, whose command never began
+        return _refuse(error, as_json=False)
     _flush()
     return int(code or 0)
 
@@ -157,20 +159,20 @@ def _refuse(error: BaseException, as_json: bool) -> int:
             ]
     if os.environ.get("ROOFALLOC_DEBUG") == "1":
         traceback.print_exception(error)
-    if as_json:
-        _print_json(
-            {
-                "error": message,
-                "faults": [
-                    {name: getattr(fault, name) for name in Fault.__slots__} | {"words": str(fault)}
-                    for fault in faults
-                ],
-                "exit_code": int(code),
-                "version": __version__,
-            }
-        )
-    else:
-        _complain(f"roofalloc: {message}", *lines)
+    if as_json and not isinstance(error, _DeadOutput):
+        document = {
+            "error": message,
+            "faults": [
+                {name: getattr(fault, name) for name in Fault.__slots__} | {"words": str(fault)}
+                for fault in faults
+            ],
+            "exit_code": int(code),
+            "version": __version__,
+        }
+        with suppress(_DeadOutput):
+            _print_json(document)
+            return code
+    _complain(f"roofalloc: {message}", *lines)
     return code
 
 
@@ -179,7 +181,7 @@ def solve(
     instance: InstancePath,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder for the plan.  [default: ./NAME.plan]"),
+        typer.Option("-o", "--out", metavar="DIR", help="Folder for the plan; without it ./NAME.plan."),
     ] = None,
     solver: Annotated[str, typer.Option(help="A solver from `roofalloc solvers`.")] = "auto",
     gap: Annotated[float, typer.Option(min=0.0, help="Stop at this relative gap.")] = 1e-4,
@@ -189,7 +191,8 @@ def solve(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the solver.")] = None,
     start: Annotated[
-        Path | None, typer.Option(metavar="PLAN", help="A plan of this instance to begin with.")
+        Path | None,
+        typer.Option(metavar="PLAN", help="An earlier plan, of this or a similar instance, to begin with."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the solver; repeatable.")
@@ -213,6 +216,11 @@ def solve(
     first = None if start is None else read_plan(start)
     seconds = {"read": time.monotonic() - begun}
     _warn(problem, quiet or as_json)
+    if first is not None and first.instance_sha256 != problem.sha256 and not (quiet or as_json):
+        _complain(
+            f"warning: {start} is a plan of {first.instance_name}, not of this very instance; "
+            "what of it fits is used"
+        )
 
     from .solving import solve as find
 
@@ -337,7 +345,9 @@ def convert(
 def generate(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", show_default=False, help="town, city, province, nation or liaocheng."),
+        typer.Argument(
+            metavar="KIND", show_default=False, help="hamlet, town, city, province, nation or liaocheng."
+        ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another instance.")] = 0,
     out: Annotated[
@@ -346,7 +356,7 @@ def generate(
             "-o",
             "--out",
             metavar="OUT",
-            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet.  [default: ./KIND-SEED]",
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it ./KIND-SEED.",
         ),
     ] = None,
 ) -> int:
@@ -532,6 +542,10 @@ class _writing:  # noqa: N801
             raise OutputError(f"{self.target} cannot be written: out of memory") from error
 
 
+class _DeadOutput(OutputError):
+    """Nothing more can be said on standard output."""
+
+
 def _print(*lines: str) -> None:
     _emit(sys.stdout, lines)
 
@@ -541,20 +555,24 @@ def _complain(*lines: str) -> None:
 
 
 def _emit(stream: Any, lines: Iterable[str]) -> None:
-    """Print lines; a reader that has left (``| head``) is no failure."""
+    """Print lines; a reader that has left (``| head``) is no failure, a full disk is."""
     try:
         for line in lines:
             print(line, file=stream)
         stream.flush()
     except BrokenPipeError:
         _mute(stream)
+    except OSError as error:
+        _mute(stream)
+        if stream is sys.stdout:
+            raise _DeadOutput(f"standard output cannot be written: {error.strerror or error}") from error
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             _mute(stream)
 
 

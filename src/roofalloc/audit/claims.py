@@ -80,7 +80,7 @@ class Claim:
     def _certified(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
         if certificate is None:
             if self.entry.certified_bound is not None:
-                self._add("certified_bound", self.certified, "None", "there is no certificate")
+                self._add("certified_bound", self.certified, "nothing", "there is no certificate")
             return
         place = f"certificate of {self.entry.term}"
         proved = bound_of(self.instance, certificate, held, place, self._report)
@@ -99,7 +99,7 @@ class Claim:
         gap = self.entry.gap
         if self.bound is None:
             if gap is not None:
-                self._add("gap", gap, "None", "there is no bound")
+                self._add("gap", gap, "nothing", "there is no bound")
             return
         exact = abs(self.bound - self.value) / max(Fraction(1), abs(self.value))
         found = self._number("gap", gap)
@@ -112,9 +112,9 @@ class Claim:
         closed_alone = leaves_no_better(self.instance, entry.term, self.enough, self.proved)
         beyond = self.bound is not None and (self.proved is None or self._tighter(self.bound, self.proved))
         if entry.proof is not None and not one_of(entry.proof, "certificate", "search"):
-            self._add("proof", entry.proof, "certificate, search or None", "no such proof")
+            self._add("proof", entry.proof, "certificate, search or nothing", "no such proof")
         elif entry.proof == "certificate" and not closed_alone:
-            self._add("proof", entry.proof, "search or None", "the certificate leaves better values open")
+            self._add("proof", entry.proof, "search or nothing", "the certificate leaves better values open")
         elif beyond and entry.proof != "search":
             self._add("proof", entry.proof, "search", "the bound goes beyond the certificate")
         if not one_of(entry.status, "optimal", "feasible"):

@@ -79,7 +79,8 @@ class _Audit:
     # --- reading the tables
 
     def _add(self, code: str, place: str, found: object, expected: object, message: str) -> None:
-        self.findings.append(Finding(code, place, str(found), str(expected), message))
+        words = "nothing" if found is None else str(found)
+        self.findings.append(Finding(code, place, words, str(expected), message))
 
     def _each(
         self,
@@ -482,7 +483,7 @@ class _Audit:
         }
         totals = self.plan.totals
         for name, value in expected.items():
-            self._total(f"totals.{name}", getattr(totals, name, None), value)
+            self._total(f"totals.{name}", getattr(totals, name, None), value, _UNITS.get(name, str))
         self._totals_by("by_source", dict(zip(model.source_ids, self.drawn.tolist(), strict=True)))
         first = model.forest.first
         by_region: dict[str, list[int]] = {}
@@ -504,9 +505,10 @@ class _Audit:
             },
         )
 
-    def _total(self, place: str, found: Any, expected: Any) -> None:
+    def _total(self, place: str, found: Any, expected: int, shown: Callable[[Any], str] = str) -> None:
         if not isinstance(found, int) or found != expected:
-            self._add("total", place, found, expected, "not the total of the decisions")
+            words = shown(found) if isinstance(found, int) else found
+            self._add("total", place, words, shown(expected), "not the total of the decisions")
 
     def _totals_by(self, name: str, expected: Mapping[str, Any]) -> None:
         """Compare a map of totals; an entry that is absent stands for 0."""
@@ -521,14 +523,15 @@ class _Audit:
                 )
         for key, value in expected.items():
             if not isinstance(value, Mapping):
-                self._total(f"totals.{name}[{key}]", found.get(key, 0), value)
+                self._total(f"totals.{name}[{key}]", found.get(key, 0), value, _yuan)
                 continue
             inner = found.get(key, {})
             if not isinstance(inner, Mapping) or not set(inner) <= set(value):
                 self._add("total", f"totals.{name}[{key}]", inner, ", ".join(value), "not these totals")
                 continue
             for part, part_value in value.items():
-                self._total(f"totals.{name}[{key}].{part}", inner.get(part, 0), part_value)
+                place = f"totals.{name}[{key}].{part}"
+                self._total(place, inner.get(part, 0), part_value, _UNITS.get(part, str))
 
     def _objective(self) -> None:
         policy, model = self.instance.policy, self.model
@@ -664,3 +667,7 @@ def _yuan(fen: Any) -> str:
 def _kw(watts: Any) -> str:
     whole, rest = divmod(abs(int(watts)), WATT)
     return f"{'-' if watts < 0 else ''}{whole}.{rest:03} kW"
+
+
+#: How a total is shown that is no mere count.
+_UNITS: Mapping[str, Callable[[Any], str]] = {"capital": _yuan, "income": _yuan, "paid": _yuan, "watts": _kw}

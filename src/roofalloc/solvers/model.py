@@ -113,7 +113,7 @@ class Model:
         draws = np.zeros(problem.n_draws)
         draws[self.draws] = vector[self.columns["f"]] * self.capital_unit
         links = None
-        if problem.needs_pairs:
+        if "u" in self.columns:
             links = vector[self.columns["u"]] > 0.5
         return Choice(option, np.clip(reached, 0, problem.count), draws, links)
 
@@ -126,7 +126,7 @@ class Model:
         v[self.columns["y"]] = y
         v[self.columns["f"]] = decisions.draws[self.draws] / self.capital_unit
         v[self.columns["z"]] = decisions.reached
-        if problem.n_hubs and not problem.needs_pairs:
+        if problem.n_hubs and "u" not in self.columns:
             return None
         order = self.pair_roof * problem.n_villages + self.pair_village
         at = np.searchsorted(order, decisions.pay_roof * problem.n_villages + decisions.pay_village)
@@ -209,7 +209,9 @@ def build(
     """
     income_unit = 1000.0 if not len(problem.need) else _unit(problem.need)
     capital_unit = _unit(problem.capital)
-    pairs = problem.needs_pairs and not projected
+    terms = [stage.term, *(held.term for held in stage.held)]
+    counted = any(term.term == "-links" for term in terms)
+    pairs = (problem.limits_links or counted) and not projected
     if pairs:
         pair_roof, pair_village = problem.pairs
         tail, head = pair_roof, problem.first_village + pair_village

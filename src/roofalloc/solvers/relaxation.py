@@ -329,7 +329,7 @@ class Master:
         the same, which of them finances what is a tie of thousands of fillings.
         """
         n_y = self.problem.n_options
-        matrix = self.fillings.matrix
+        matrix = self.fillings.matrix[:, : len(self.weights)]  # those of the last optimum
         option = matrix[:n_y].indices
         cost = matrix.T @ reduced
         order = np.lexsort((cost, option))

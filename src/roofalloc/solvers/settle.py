@@ -50,7 +50,7 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
 
 def _nearly_paid(problem: Problem, choice: Choice) -> bool:
     """Whether the choice is short of no more than the rounding of its own financing may have cost."""
-    if problem.needs_pairs:
+    if choice.links is not None:
         return True
     draws = finance(problem, choice.option, choice.draws)
     if draws is None:
@@ -84,7 +84,7 @@ def _settle_money(problem: Problem, choice: Choice, stage: Stage) -> Decisions |
     net = net_income(problem, choice.option, draws)
     if (net < 0).any():
         return None
-    if problem.needs_pairs:
+    if choice.links is not None:
         return _pay_pairs(problem, choice.option, draws, net, choice)
     return _pay(problem, choice.option, draws, net, choice.reached, stage)
 

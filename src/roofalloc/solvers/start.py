@@ -9,7 +9,7 @@ yuan. Either way `settle` makes the plan exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -37,9 +37,9 @@ def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run
     relaxation : prices and a fractional vector to round, or None
     run : its deadline bounds the whole of it
     """
-    if (found := greedy(problem, stage, relaxation)) is not None:
+    if (found := greedy(problem, stage, relaxation, run)) is not None:
         yield found
-    if relaxation is None or relaxation.master is None or problem.needs_pairs:
+    if relaxation is None or relaxation.master is None or problem.limits_links:
         return
     for width in WINDOWS:
         if run.cancelled() or run.seconds_left < 1:
@@ -65,7 +65,7 @@ def _decide(
         vector = _window(problem, relaxation, relaxation.master, width, sets, run)
         if vector is None:
             break
-        found = settle(problem, relaxation.model.choice(vector), stage)
+        found = settle(problem, replace(relaxation.model.choice(vector), links=None), stage)
         best = better(problem, stage, found, best)
         fresh = unpaid_sets(problem, *relaxation.model.money(vector), tolerance=100.0)
         if not fresh:
@@ -127,10 +127,10 @@ def _window(
     return vector
 
 
-def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None) -> Decisions | None:
+def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None, run: Run) -> Decisions | None:
     """Round the relaxation, or take options by worth per yuan; then whoever can be paid.
 
-    For -capital only as many options are taken as the floors need.
+    For -capital only as many options are taken as the floors need. Out of time, it stops at its first plan.
     """
     best: Decisions | None = None
     for starter in _starters(problem, relaxation):
@@ -139,19 +139,25 @@ def greedy(problem: Problem, stage: Stage, relaxation: Relaxation | None = None)
             option, draws = _take(problem, starter, most)
             return _settle_options(problem, stage, option, draws, starter.reached)
 
-        best = better(problem, stage, _fewest(problem, stage, attempt, len(starter.order)), best)
+        if best is not None and _out_of_time(run):
+            break
+        best = better(problem, stage, _fewest(problem, stage, attempt, len(starter.order), run), best)
     return best
 
 
+def _out_of_time(run: Run) -> bool:
+    return run.cancelled() or run.seconds_left <= 0
+
+
 def _fewest(
-    problem: Problem, stage: Stage, attempt: Callable[[int], Decisions | None], n: int
+    problem: Problem, stage: Stage, attempt: Callable[[int], Decisions | None], n: int, run: Run
 ) -> Decisions | None:
     """The plan with all n options; for -capital, by bisection, the fewest that still keep the floors."""
     best = attempt(n)
     if stage.term.term != "-capital" or best is None:
         return best
     low, high = 0, n
-    while high - low > max(1, n // 2000):
+    while high - low > max(1, n // 2000) and not _out_of_time(run):
         middle = (low + high) // 2
         found = attempt(middle)
         if found is None:
@@ -179,7 +185,7 @@ def _starters(problem: Problem, relaxation: Relaxation | None) -> list[_Starter]
     order = _option_order(problem)
     if relaxation is None:
         orders = [order]
-        if problem.instance.policy.max_roofs_per_village is not None:
+        if problem.limits_links:
             # Where a village lives on few roofs, large ones reach more than cheap ones.
             orders.append(_option_order(problem, per_yuan=False))
         # Own money first reaches more with each yuan; loans first leave own money for more roofs.
@@ -272,7 +278,7 @@ def _settle_options(
     problem: Problem, stage: Stage, option: Ints, draws: Ints, first: Ints
 ) -> Decisions | None:
     guide = draws.astype(float)
-    if not problem.needs_pairs:
+    if not problem.limits_links:
         return settle(problem, Choice(option, first, guide), stage)
     net = net_income(problem, option, draws)
     reached, links = _assign(problem, stage, np.maximum(net, 0))
