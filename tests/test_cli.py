@@ -187,6 +187,15 @@ def test_an_earlier_plan_may_be_replaced_and_started_from(call: Call, tiny: Path
     assert again.document["people"] == 10
 
 
+def test_a_start_of_another_instance_is_said(call: Call, tiny: Path, tmp_path: Path) -> None:
+    assert call("solve", tiny, "-q", "-o", "p").code == 0
+    assert "warning" not in call("solve", tiny, "--start", "p", "-o", "q").err
+    changed(tiny, lambda d: d.update(name="other"))
+    done = call("solve", tiny, "--start", "p", "-o", "q")
+    assert done.code == 0
+    assert "warning: p is a plan of tiny, not of this very instance" in done.err
+
+
 def test_infeasible_says_what_cannot_stand_together(call: Call, tiny: Path, tmp_path: Path) -> None:
     changed(tiny, lambda d: d["policy"].update(require=[{"region": "c", "people": 13}]))
     done = call("solve", tiny)
@@ -432,6 +441,16 @@ def test_check_names_what_was_changed_and_exits_1(call: Call, tiny: Path, tmp_pa
     assert again.document["ok"] is False
     (finding,) = again.document["findings"]
     assert (finding["found"], finding["expected"]) == ("11", "10")
+
+
+def test_check_shows_money_as_the_file_does(call: Call, tiny: Path, tmp_path: Path) -> None:
+    call("solve", tiny, "-q", "-o", "p")
+    paid = json.loads((tmp_path / "p" / "plan.json").read_text(encoding="utf-8"))["totals"]["paid"]
+    changed(tmp_path / "p" / "plan.json", lambda d: d["totals"].update(paid=paid + 1))
+    done = call("check", tiny, "p")
+    assert (
+        f"totals.paid: not the total of the decisions: found {paid + 1:.2f}, expected {paid:.2f}" in done.out
+    )
 
 
 def test_check_of_a_sound_plan_says_what_is_proved(call: Call, tiny: Path) -> None:
@@ -704,6 +723,16 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
     process.stderr.close()
     assert process.wait() == 0
     assert err == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["solvers"], ["solvers", "--json"], ["--version"], ["--help"]])
+def test_output_that_cannot_be_written_exits_5_without_a_traceback(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command(*arguments), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 5, done.stderr
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_names_that_the_terminal_lacks_do_not_end_a_run(tiny: Path) -> None:

@@ -159,7 +159,7 @@ def _refuse(error: BaseException, as_json: bool) -> int:
             ]
     if os.environ.get("ROOFALLOC_DEBUG") == "1":
         traceback.print_exception(error)
-    if as_json and not isinstance(error, _DeadOutput):
+    if as_json and not isinstance(error, _StdoutError):
         document = {
             "error": message,
             "faults": [
@@ -169,7 +169,7 @@ def _refuse(error: BaseException, as_json: bool) -> int:
             "exit_code": int(code),
             "version": __version__,
         }
-        with suppress(_DeadOutput):
+        with suppress(_StdoutError):
             _print_json(document)
             return code
     _complain(f"roofalloc: {message}", *lines)
@@ -542,7 +542,7 @@ class _writing:  # noqa: N801
             raise OutputError(f"{self.target} cannot be written: out of memory") from error
 
 
-class _DeadOutput(OutputError):
+class _StdoutError(OutputError):
     """Nothing more can be said on standard output."""
 
 
@@ -565,7 +565,7 @@ def _emit(stream: Any, lines: Iterable[str]) -> None:
     except OSError as error:
         _mute(stream)
         if stream is sys.stdout:
-            raise _DeadOutput(f"standard output cannot be written: {error.strerror or error}") from error
+            raise _StdoutError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
 def _flush() -> None:
