@@ -597,6 +597,24 @@ def test_a_csv_fault_names_the_line(content: str | bytes, message: str, tmp_path
     assert found.startswith(f"f/regions.csv: {message}")
 
 
+@pytest.mark.parametrize("table", ["villages", "options"])
+def test_a_table_that_cannot_be_read_is_one_fault_not_one_a_row(table: str, tmp_path: Path) -> None:
+    tables = {
+        "regions": "id\na\n",
+        "roofs": "id,region,status\nr,a,operating\n",
+        "options": "roof,kw,capital,income\nr,1,0,5\n",
+        "villages": "id,region\nv,a\n",
+        "households": "id,village,people,need\nh,v,1,2\n",
+    }
+    path = folder(tmp_path / "g", **{f"{name}__csv": text for name, text in tables.items()})
+    ra.read(path)
+    tables[table] = tables[table].replace(",", ";")
+    path = folder(tmp_path / "f", **{f"{name}__csv": text for name, text in tables.items()})
+    [found] = faults(path)
+    assert found.startswith(f"f/{table}.csv: {table}: ")
+    assert "expected commas between the columns" in found
+
+
 @pytest.mark.parametrize("text", ["1,5", "1 000", " 5", "+5", ".5", "5.", "0x10", "1_0", "五"])
 def test_csv_numbers_are_plain_decimals(text: str, tmp_path: Path) -> None:
     path = folder(tmp_path / "f", sources__csv=f'id,amount\ns,"{text}"\n')

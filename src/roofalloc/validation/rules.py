@@ -245,6 +245,8 @@ class Draft:
         for spec in specs:
             if spec.kind != "reference" or frame[spec.key].null_count() == frame.height:
                 continue
+            if self._unreadable(spec.refers):
+                continue  # told there, once
             values, ids = frame[spec.key], self.frames[spec.refers]["id"].drop_nulls()
             unknown = ~values.is_in(ids.implode())
             if (table, spec.name) == ("roofs", "serves"):  # where not given it is the region, told there
@@ -254,6 +256,15 @@ class Draft:
                 self.report.rows(
                     self.origin(table), spec.name, unknown, values=values, expected=spec.expected, hint=hint
                 )
+
+    def _unreadable(self, table: str, key: str = "id") -> bool:
+        """Whether a table is without its key because of a fault that is told already."""
+        raw = self.raw.get(table)
+        return (
+            raw is not None
+            and key not in raw.columns
+            and any(fault.table == table for fault in self.report.faults)
+        )
 
     def _check_circles(self) -> None:
         """Regions are a forest: nobody is above himself."""
@@ -296,6 +307,8 @@ class Draft:
 
     def _check_statuses(self) -> None:
         """An operating roof has exactly one option, a committed one at least one."""
+        if self._unreadable("options", "roof"):
+            return
         roofs = self.frames["roofs"].select("id", "status")
         count = self.frames["options"].group_by("roof").agg(options=pl.len())
         found = roofs.join(count, left_on="id", right_on="roof", how="left", maintain_order="left")
