@@ -142,6 +142,8 @@ def solve(
     MissingExtraError : the solver's package is not installed
     SolverError : the plan did not pass the check (a bug; nothing wrong is ever returned)
     """
+    if not isinstance(instance, Instance):
+        raise UsageError(f"solve needs an Instance, not {instance!r}; roofalloc.read(path) makes one")
     _arguments(gap, time_limit, threads)
     now = time.monotonic()
     journal = _Journal(now, None if time_limit is None else now + _for_search(time_limit), on_progress)
@@ -343,12 +345,10 @@ class _Term:
             self.journal.tell(self.phase, self.term.term, *self._figures())
 
     def _bound(self, score: float) -> None:
-        """Take a float bound in: pushed outward by more than its rounding, then to what can be attained."""
+        """Take a float bound in, pushed outward by more than its rounding."""
         if not math.isfinite(score):
             return
         bound = Fraction(score) + Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(score)))
-        if step := _step(self.problem, self.term):
-            bound = bound // step * step
         self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
 
     def _figures(self) -> tuple[float | None, float | None]:
@@ -467,11 +467,17 @@ class _Term:
         return min(bounds, default=None)
 
     def _search_bound(self) -> Fraction | None:
-        """The bound of the search, unless a plan refutes it by more than floats may be off."""
-        if self.search_bound is None or self.score is None or self.search_bound >= self.score:
-            return self.search_bound
+        """The search's bound, down to what can be attained; None where a plan refutes it by more than floats
+        may be off."""
+        bound, step = self.search_bound, _step(self.problem, self.term)
+        if bound is None:
+            return None
+        if self.score is None or bound >= self.score:
+            return bound // step * step if step else bound
         slack = Fraction(1, 10**6) * max(Fraction(1), abs(self.score))
-        return self.score if self.score - self.search_bound <= slack else None
+        if step:
+            slack = min(slack, step / 2)
+        return self.score if self.score - bound <= slack else None
 
     def _certify(self, prices: Certificate) -> None:
         """Have the auditor evaluate prices; keep them where they prove more than what is known."""
