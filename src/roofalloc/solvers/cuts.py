@@ -72,7 +72,7 @@ class Hosting:
 
     Attributes
     ----------
-    points : connection points whose combinations are few enough to list
+    options : by connection point, the options of its roofs
     """
 
     def __init__(self, problem: Problem) -> None:
