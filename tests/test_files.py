@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
@@ -491,6 +492,26 @@ def test_cells_that_start_like_formulas_are_inert(plan: Plan, tmp_path: Path) ->
     assert (tmp_path / "p" / "reached.csv").read_text() == (
         "kind,id,count\nhousehold,h1,1\nhousehold,h2,3\nhousehold,h3,1\ncollective,v,1\n"
     )
+
+
+def test_tables_name_what_they_speak_of_where_the_instance_is_given(
+    plan: Plan, instance: Instance, tmp_path: Path
+) -> None:
+    ra.write_plan(plan, tmp_path / "p", instance)
+    heads = {name: (tmp_path / "p" / f"{name}.csv").read_text().split("\n")[0] for name in TABLES_WITH_NAMES}
+    assert heads == TABLES_WITH_NAMES
+    status = dict(instance.roofs.select("id", "status").iter_rows())
+    with (tmp_path / "p" / "stations.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            assert row["roof_status"] == status[row["roof"].removeprefix("'")]
+
+
+TABLES_WITH_NAMES = {
+    "stations": "roof,option,kw,capital,income,debt_service,roof_name,roof_region,roof_status",
+    "financing": "roof,source,amount,roof_name,source_name",
+    "payments": "roof,village,amount,roof_name,village_name",
+    "ledger": "roof,village,kind,household,amount,roof_name,village_name",
+}
 
 
 def test_a_result_is_written_with_its_run(plan: Plan, instance: Instance, tmp_path: Path) -> None:

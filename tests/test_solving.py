@@ -650,3 +650,10 @@ def test_the_same_seed_gives_the_same_plan(flavour: dict[str, bool], solver: str
         ra.write_plan(ra.solve(instance, solver, seed=2, threads=1), tmp_path / run, instance=instance)
         texts.append((tmp_path / run / "plan.json").read_bytes())
     assert texts[0] == texts[1]
+
+
+def test_a_path_in_place_of_an_instance_is_told_apart() -> None:
+    with pytest.raises(
+        UsageError, match=r"solve needs an Instance, not 'x.json'; roofalloc.read\(path\) makes one"
+    ):
+        ra.solve("x.json")  # type: ignore[arg-type]

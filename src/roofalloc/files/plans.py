@@ -104,7 +104,8 @@ def write_plan_folder(plan: Plan, result: Result | None, folder: Path, instance:
     def fill(into: Path) -> None:
         with (into / PLAN).open("wb") as file:
             file.writelines(plan_chunks(plan))
-        for name, frame in pages.items():
+        for name, page in pages.items():
+            frame = page if instance is None else _named(page, instance)
             frame.with_columns(_inert(frame)).write_csv(into / f"{name}.csv", line_terminator="\n")
         if result is not None:
             (into / RUN).write_bytes(_run(result))
@@ -126,6 +127,21 @@ def _tables(plan: Plan, instance: Instance | None) -> Iterator[tuple[str, pl.Dat
     if instance is not None:
         paid = ledger(instance, plan)
         yield "ledger", paid.with_columns(c.decimal_texts(paid["amount"], 2))
+
+
+def _named(frame: pl.DataFrame, instance: Instance) -> pl.DataFrame:
+    """The table with what a reader knows things by: names, and of stations their region and status."""
+    more = {"roof": ("name", "region", "status") if "kw" in frame.columns else ("name",)}
+    for key, table in (
+        ("roof", instance.roofs),
+        ("source", instance.sources),
+        ("village", instance.villages),
+    ):
+        if key in frame.columns:
+            wanted = [pl.col(column).alias(f"{key}_{column}") for column in more.get(key, ("name",))]
+            known = table.select(pl.col("id").alias(key), *wanted)
+            frame = frame.join(known, on=key, how="left", maintain_order="left")
+    return frame
 
 
 def _written(frame: pl.DataFrame, specs: Sequence[c.Column]) -> pl.DataFrame:
