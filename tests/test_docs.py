@@ -1,0 +1,94 @@
+"""The pages in docs stay true: their example runs, and they name every column there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import roofalloc as ra
+from roofalloc import columns as c
+from roofalloc.cli import run
+from roofalloc.files import plans
+
+DOCS = Path(__file__).parents[1] / "docs"
+FORMAT = (DOCS / "format.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The worked example of the page as a folder."""
+    folder = tmp_path / "two-roofs"
+    folder.mkdir()
+    files = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", FORMAT, re.MULTILINE | re.DOTALL)
+    for name, text in files:
+        (folder / name).write_text(text, encoding="utf-8")
+    assert len(files) == 8
+    return folder
+
+
+def section(title: str) -> str:
+    """What stands under a heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", FORMAT, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {title!r}"
+    return found[1]
+
+
+def first_cells(title: str) -> set[str]:
+    """The names in the first cell of each line of a section's tables."""
+    cells = re.findall(r"^\|([^|]*)\|", section(title), re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_example_is_valid(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(example)]) == 0
+    assert not ra.read(example).warnings
+
+
+def test_the_example_comes_out_as_the_page_says(example: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "two-roofs.plan"
+    assert run(["solve", str(example), "-o", str(folder)]) == 0
+    assert run(["check", str(example), str(folder)]) == 0
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    assert plan["status"] == "optimal"
+    assert [term["value"] for term in plan["objective"]] == [19, 110_000]
+    (school,) = plan["built"]
+    assert (school["roof"], school["option"], school["debt_service"]) == ("school", "2", 3597.65)
+    assert school["financing"] == {"grant": 70_000, "bank": 40_000}
+    assert {p["village"]: p["amount"] for p in plan["payments"]} == {"upper": 6000, "lower": 7500.25}
+
+
+def test_every_file_and_key_of_the_example_plan_is_named(example: Path, tmp_path: Path) -> None:
+    instance = ra.read(example)
+    ra.write_plan(ra.solve(instance), tmp_path / "plan", instance)
+    for file in (tmp_path / "plan").iterdir():
+        assert file.name in FORMAT
+        if file.suffix == ".csv":
+            assert set(file.read_text(encoding="utf-8").partition("\n")[0].split(",")) <= set(
+                re.findall(r"`(\w+)`", section("The tables"))
+            )
+    for name, title in (("plan.json", "plan.json"), ("run.json", "run.json")):
+        document = json.loads((tmp_path / "plan" / name).read_text(encoding="utf-8"))
+        keys = set(document) | {key for term in document.get("objective", ()) for key in term}
+        assert keys <= set(re.findall(r"`(\w+)`", section(title)))
+
+
+@pytest.mark.parametrize("table", c.TABLES)
+def test_the_page_has_exactly_the_columns_of_each_table(table: str) -> None:
+    assert first_cells(table) == {spec.name for spec in c.TABLES[table]}
+
+
+@pytest.mark.parametrize(
+    ("title", "specs"),
+    [("policy", (*c.POLICY, *c.OBJECTIVE, *c.REQUIRE, *c.LIMITS)), ("assumptions", c.ASSUMPTIONS)],
+)
+def test_policy_and_assumptions_are_named_in_full(title: str, specs: tuple[c.Column, ...]) -> None:
+    named = set(re.findall(r"[`\"](\w+)[`\"]", section(title)))
+    assert {spec.name for spec in specs} <= named
+
+
+def test_every_choice_is_named() -> None:
+    for name in (*c.STATUSES, *c.TERMS, *plans.STATUSES, *plans.PRICES):
+        assert f"`{name}`" in FORMAT, name
