@@ -19,6 +19,7 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from .errors import UsageError
 from .instance import Instance, Term
 from .links import derive_links
 from .plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Totals
@@ -31,6 +32,7 @@ RATE = 10**9
 SHARE = 10**6
 WEIGHT = 1000
 MOST_PARTS = 16
+MOST_PAIRS = 5_000_000  # with a binary each, and rows of as many; memory ends before patience
 MOST_DEBT = 2**62  # fen; all incomes together are less
 
 
@@ -233,6 +235,11 @@ class Problem:
 
         With links of unlimited distance this is the product over the region tree: ask for it only
         where `needs_pairs` makes it unavoidable.
+
+        Raises
+        ------
+        UsageError
+            if they are more than MOST_PAIRS
         """
         if self.n_hubs == 0:
             return self.arc_tail, self.arc_head - self.n_roofs
@@ -240,6 +247,12 @@ class Problem:
         roofs = np.flatnonzero(self._roof_hub >= 0)
         lists = [below[self._roof_hub[i]] for i in roofs]
         sizes = np.array([len(v) for v in lists], dtype=np.int64)
+        if sizes.sum() > MOST_PAIRS:
+            raise UsageError(
+                f"{int(sizes.sum()):,} pairs of roof and village may pay without max_distance_km or links, "
+                f"more than the {MOST_PAIRS:,} of which the paying ones can be counted or limited: "
+                "give a distance or links"
+            )
         villages = np.concatenate(lists) if lists else np.zeros(0, np.int64)
         return np.repeat(roofs, sizes), villages
 

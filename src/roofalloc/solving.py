@@ -138,7 +138,7 @@ def solve(
 
     Raises
     ------
-    UsageError : an unknown solver, or an argument out of range
+    UsageError : an unknown solver, an argument out of range, or more pairs that may pay than can be limited
     MissingExtraError : the solver's package is not installed
     SolverError : the plan did not pass the check (a bug; nothing wrong is ever returned)
     """
@@ -151,6 +151,8 @@ def solve(
         with journal.phase("compile"):
             journal.tell("compile", instance.policy.objective[0].term, None, None)
             problem = compile_problem(instance)
+            if problem.needs_pairs:
+                _ = problem.pairs  # too many are refused now, not in the middle of the search
         variant = _pick(solver, problem)
         search = registry.load(variant)
         parts = problem.parts()
