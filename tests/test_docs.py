@@ -89,6 +89,30 @@ def test_policy_and_assumptions_are_named_in_full(title: str, specs: tuple[c.Col
     assert {spec.name for spec in specs} <= named
 
 
+def test_every_kind_of_conflict_is_named() -> None:
+    sources = (Path(ra.__file__).parent / name for name in ("solving.py", "solvers/conflict.py"))
+    kinds = {kind for s in sources for kind in re.findall(r'"kind": "(\w+)"', s.read_text(encoding="utf-8"))}
+    told = section("plan.json").partition("| kind |")[2]
+    assert kinds == set(re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE))
+
+
+def test_an_instance_without_a_plan_is_told_as_the_page_says(example: Path) -> None:
+    toml = example / "instance.toml"
+    toml.write_text(toml.read_text(encoding="utf-8").replace("people = 4", "people = 9"), encoding="utf-8")
+    plan = ra.solve(ra.read(example)).plan
+    assert (plan.status, plan.objective) == ("infeasible", ())
+    (entry,) = plan.conflict
+    assert (entry["kind"], entry["shortfall"], entry["there_are"]) == ("require", 1, 8)
+    assert {f"`{key}`" for key in entry} <= set(re.findall(r"`\w+`", section("plan.json")))
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted(DOCS.glob("*.md")))])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    path = DOCS.parent / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
 def test_every_choice_is_named() -> None:
     for name in (*c.STATUSES, *c.TERMS, *plans.STATUSES, *plans.PRICES):
         assert f"`{name}`" in FORMAT, name
