@@ -350,6 +350,14 @@ class Problem:
             return np.where(self.collective, WEIGHT, 0)
         return np.zeros(self.n_classes, np.int64)
 
+    def step(self, term: Term) -> Fraction:
+        """What every attainable score of a term is a multiple of; 0 where there is no such step."""
+        if term.term == "-links":
+            return Fraction(1)
+        if term.term == "-capital":
+            return Fraction(int(np.gcd.reduce(self.capital)), 100)
+        return Fraction(int(np.gcd.reduce(self.gains(term))), WEIGHT)
+
     def score(self, term: Term, decisions: Decisions) -> Fraction:
         """The value in the sense that is maximised: -capital and -links as negative numbers."""
         value = self.value(term, decisions)

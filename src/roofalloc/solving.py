@@ -27,7 +27,7 @@ from .audit import bound as audit_bound
 from .errors import SolverError, UsageError
 from .instance import Instance, Term
 from .plan import Certificate, Plan, Result, TermResult
-from .problem import WEIGHT, Choice, Decisions, Held, Problem, Stage, compile_problem
+from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
 from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
@@ -471,7 +471,7 @@ class _Term:
     def _search_bound(self) -> Fraction | None:
         """The search's bound, down to what can be attained; None where a plan refutes it by more than floats
         may be off."""
-        bound, step = self.search_bound, _step(self.problem, self.term)
+        bound, step = self.search_bound, self.problem.step(self.term)
         if bound is None:
             return None
         if self.score is None or bound >= self.score:
@@ -579,15 +579,6 @@ class _Term:
             "certificate" if alone else "search",
             "optimal" if leaves_no_better(instance, term, judged, bound) else "feasible",
         )
-
-
-def _step(problem: Problem, term: Term) -> Fraction:
-    """What every attainable score is a multiple of; 0 where there is no such step."""
-    if term.term == "-links":
-        return Fraction(1)
-    if term.term == "-capital":
-        return Fraction(int(np.gcd.reduce(problem.capital)), 100)
-    return Fraction(int(np.gcd.reduce(problem.gains(term))), WEIGHT)
 
 
 def _promised(problem: Problem, term: Term, choice: Choice) -> Fraction:

@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-import numpy as np
-
-from roofalloc.problem import WEIGHT, Choice, Decisions, Floats, Ints, Problem, Stage
+from roofalloc.problem import Choice, Decisions, Floats, Ints, Problem, Stage
 
 Stopped = Literal["proved", "gap", "time", "cancelled", "failed"]
 
@@ -131,10 +129,4 @@ def proof_gap(n_integers: int, gap: float) -> float:
 
 def absolute_gap(problem: Problem, stage: Stage) -> float:
     """A gap on the score that already proves optimality: just below the term's step, 0 where it has none."""
-    term = stage.term.term
-    if term in ("villages", "-links"):
-        return 1 - 1e-6
-    if term in ("fairness", "-capital"):
-        return 0.0
-    step = int(np.gcd.reduce(problem.gains(stage.term)))
-    return max(0.0, step / WEIGHT - 1e-6)
+    return float(problem.step(stage.term)) * (1 - 1e-6)

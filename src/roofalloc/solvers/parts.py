@@ -11,7 +11,7 @@ import numpy as np
 
 from roofalloc.problem import Choice, Decisions, Part, Problem, Stage
 
-from .base import Answer, HostingRow, Run, Solve, Stopped, absolute_gap
+from .base import Answer, HostingRow, Run, Solve, Stopped
 
 _WORST: tuple[Stopped, ...] = ("proved", "gap", "time", "cancelled", "failed")
 
@@ -68,8 +68,10 @@ def _hosting(part: Part, run: Run) -> tuple[HostingRow, ...]:
 
 def _floored(problem: Problem, stage: Stage, bound: float | None) -> float | None:
     """A part's bound, down to the term's step, so that the parts' slacks do not add up."""
-    step = absolute_gap(problem, stage) + 1e-6
-    return bound if bound is None or step < 1e-3 else floor(bound / step + 1e-6) * step
+    step = float(problem.step(stage.term))
+    if bound is None or step == 0 or abs(bound) > 1e9 * step:  # too many steps for doubles to tell apart
+        return bound
+    return floor(bound / step + 1e-6) * step
 
 
 def _choice(part: Part, start: Decisions) -> Choice:
