@@ -667,3 +667,25 @@ def test_pairs_that_are_too_many_to_limit_are_refused_with_their_number(
     with pytest.raises(UsageError, match=r"\d+ pairs of roof and village may pay without max_distance_km"):
         ra.solve(instance)
     assert ra.solve(ra.generate("hamlet", 1, unlimited=True)).status == "optimal"
+
+
+@pytest.mark.parametrize("solver", ["highs", "pulp"])
+def test_a_fen_of_debt_that_no_double_sees_makes_a_floor_impossible(solver: str) -> None:
+    # r1 needs 0.01 or 0.02 of s1, whose debt is 0.02 or 0.03, each rounded up by a billionth of a fen.
+    instance = ra.Instance.from_records(
+        name="a fen",
+        regions=[{"id": "city"}],
+        sources=[{"id": "s0", "amount": 0.02}, {"id": "s1", "amount": 0.02, "rate": "1.000000001"}],
+        roofs=[
+            {"id": "r0", "region": "city", "options": [{"kw": 0.5, "capital": 0, "income": 0.05}]},
+            {"id": "r1", "region": "city", "options": [{"kw": 0.5, "capital": 0.03, "income": 0.04}]},
+        ],
+        villages=[{"id": "v0", "region": "city"}],
+        households=[{"id": "h0", "village": "v0", "count": 2, "people": 2, "need": 0.04}],
+        policy={"require": [{"people": 3}]},
+    )
+    result = ra.solve(instance, solver=solver)
+    assert result.status == "infeasible"
+    assert result.plan.conflict[0]["shortfall"] == 1
+    eased = instance.replace(sources=instance.sources.with_columns(rate=0))
+    assert ra.solve(eased, solver=solver).people == 4

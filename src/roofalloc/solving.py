@@ -38,6 +38,7 @@ from .solvers.settle import better, floors_met, settle
 from .solvers.start import construct
 
 LOWER_IS_BETTER = ("-capital", "-links")
+FEW_DRAWS = 2_000  # pairs of roof and source up to which money may be decided in whole fen
 LARGE = 20_000  # columns; from here on a branch and bound needs a start to find anything at all
 
 
@@ -396,10 +397,14 @@ class _Term:
         if not answer.infeasible and self.decisions is None and answer.stopped == "proved":
             # Whole fen could not keep what the floats decided; with the reserve they can, if anything does.
             reserved = self._search(search, replace(self.run, reserve=True))
-            stopped: Stopped = "gap" if reserved.stopped == "proved" else reserved.stopped
+            stopped: Stopped = reserved.stopped if reserved.stopped in ("time", "cancelled") else "gap"
             answer = Answer(reserved.choice, None, stopped)
         elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
             self._search_again(search, answer)
+        if self._open_by_rounding(answer):
+            # Small, and only the rounding of debt keeps it open: decided once more in whole fen.
+            self.run = replace(self.run, fen=True)
+            answer = self._search(registry.load(registry.get("highs")), self.run)
         if answer.infeasible:
             answer = self._explain_infeasible(answer)
         if not self.infeasible:
@@ -451,6 +456,11 @@ class _Term:
             return
         if _promised(self.problem, self.term, answer.choice) > self.score:
             self._search(search, replace(self.run, reserve=True))
+
+    def _open_by_rounding(self, answer: Answer) -> bool:
+        searched = answer.stopped in ("proved", "gap") and not answer.infeasible
+        small = self.problem.n_draws <= FEW_DRAWS and self.problem.reserve.any()
+        return bool(searched and small and not self._closed(self._best_bound()))
 
     def _until(self, share: float) -> Run:
         if self.run.deadline is None:

@@ -39,6 +39,7 @@ class Run:
     start : a plan to begin with, exact and feasible for the stage, or None
     hosting : rows valid for every plan that tighten what a connection point may carry
     reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
+    fen : decide financing and debt in whole fen, rounded up per roof: exact, slow, and only `highs` does
     options : back end options of the user, verbatim
     cancelled : true once the user wants to stop; ask it often
     report : call with each better choice, and with the bound (a score; None where unknown)
@@ -51,6 +52,7 @@ class Run:
     start: Decisions | None = None
     hosting: tuple[HostingRow, ...] = ()
     reserve: bool = False
+    fen: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
     report: Callable[[Choice | None, float | None], None] = lambda choice, bound: None

@@ -42,9 +42,9 @@ class Conflict:
 
 
 def explain(problem: Problem, stage: Stage, run: Run) -> Conflict:
-    """Find the least shortfall of an infeasible stage and name what is involved."""
+    """The least shortfall of an infeasible stage, in whole fen if the run is, and what is involved."""
     # The whole point is feasibility, so a term without cost in y or z stands for the stage's own.
-    model = build(problem, stage)
+    model = build(problem, stage, fen=run.fen)
     model.cost[:] = 0
     relaxed = _elastic(problem, model, run, whole=False)
     whole = _elastic(problem, model, run, whole=True)

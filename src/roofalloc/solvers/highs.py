@@ -23,7 +23,7 @@ TOLERANCE = 1e-8  # of a station's 100,000 yuan a year, 0.1 fen
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise the stage's term; options of the run are HiGHS options, by their own names."""
-    model = build(problem, stage, reserve=run.reserve, split=True).extended((), run.hosting)
+    model = build(problem, stage, reserve=run.reserve, split=True, fen=run.fen).extended((), run.hosting)
     highs = pass_lp(
         model.cost,
         model.lower,

@@ -1,8 +1,8 @@
 """The contract's model as sparse arrays: the rows that `highs`, the relaxation and the start share.
 
 Columns, in blocks: y (options), f (draws), x (payments: arcs, or pairs where links are counted),
-z (classes), u (pairs), t (fairness), w (classes by
-roof, where a village has but one). Rows, in named blocks, in model units: money of a year in
+z (classes), u (pairs), t (fairness), w (classes by roof, where a village has but one), d (debt, where
+whole fen are asked for). Rows, in named blocks, in model units: money of a year in
 ``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far below one fen
 where it matters. The objective is minimised: cost = -score / ``score_unit``.
 
@@ -135,6 +135,11 @@ class Model:
         v[self.columns["x"]] = x
         if "u" in self.columns:
             v[self.columns["u"]] = x > 0
+        if "d" in self.columns:
+            drawn = decisions.draws[self.draws]
+            per_year = problem.source_rate[problem.draw_source[self.draws]] / RATE * drawn
+            debt = np.bincount(problem.draw_roof[self.draws], per_year, problem.n_roofs)
+            v[self.columns["d"]] = np.ceil(debt[self.keys["debt"]] - 1e-9)
         if "w" in self.columns:
             of_class, pair = _split(problem)
             v[self.columns["w"]] = decisions.reached[of_class] * (x[pair] > 0)
@@ -193,6 +198,7 @@ def build(
     projected: bool = False,
     implied: bool = True,
     split: bool = False,
+    fen: bool = False,
 ) -> Model:
     """Build the model of one stage.
 
@@ -206,9 +212,11 @@ def build(
     implied : whether implied rows z_d <= n_d sum y are added where they are few
     split : whether z is split by roof (w) where a village has but one, and w are few: tighter, but the
         prices of an LP are then no longer those of the villages
+    fen : money in whole fen, financing and debt (d) too, rounded up per roof as the contract has it: exact
+        where rates and several sources meet, and slow
     """
-    income_unit = 1000.0 if not len(problem.need) else _unit(problem.need)
-    capital_unit = _unit(problem.capital)
+    income_unit = 1.0 if fen else _unit(problem.need)
+    capital_unit = 1.0 if fen else _unit(problem.capital)
     terms = [stage.term, *(held.term for held in stage.held)]
     counted = any(term.term == "-links" for term in terms)
     pairs = (problem.limits_links or counted) and not projected
@@ -225,6 +233,9 @@ def build(
     nothing = np.zeros(0, np.int64)
     of_link = _split(problem) if pairs and split else (nothing, nothing)
 
+    rated = problem.source_rate[problem.draw_source[draws]] > 0
+    indebted = np.unique(problem.draw_roof[draws[rated]]) if fen else nothing
+
     sizes = {
         "y": problem.n_options,
         "f": len(draws),
@@ -233,6 +244,7 @@ def build(
         "u": len(pair_roof) if pairs else 0,
         "t": int(fairness),
         "w": len(of_link[0]),
+        "d": len(indebted),
     }
     columns, n = {}, 0
     for name, size in sizes.items():
@@ -252,6 +264,9 @@ def build(
     if "w" in columns:
         upper[columns["w"]] = problem.count[of_link[0]]
         integer[columns["w"]] = True
+    if fen:
+        integer[columns["f"]] = True
+        integer[n - len(indebted) : n] = True
 
     rows = _Rows()
     options = np.arange(problem.n_options)
@@ -298,7 +313,11 @@ def build(
     # a roof pays out no more than it nets, and never nets below 0
     start = rows.block("roof", roofs, -INFINITY, 0.0)
     rows.add(start + problem.option_roof, y0 + options, -net)
-    rows.add(start + problem.draw_roof[draws], f0 + np.arange(len(draws)), rate)
+    if fen:
+        d0 = n - len(indebted)
+        rows.add(start + indebted, d0 + np.arange(len(indebted)), 1.0)
+    else:
+        rows.add(start + problem.draw_roof[draws], f0 + np.arange(len(draws)), rate)
     if not projected:
         arcs = np.arange(len(tail))
         from_roof = tail < problem.n_roofs
@@ -313,6 +332,12 @@ def build(
         rows.add(start + problem.class_village, z0 + classes, problem.need / income_unit)
         into = head >= problem.first_village
         rows.add(start + head[into] - problem.first_village, x0 + arcs[into], -1.0)
+
+    if fen:  # ceil(sum_s rate_s f_is) <= d_i, times a million: rates have nine places
+        start = rows.block("debt", indebted, -INFINITY, 0.0)
+        at = np.searchsorted(indebted, problem.draw_roof[draws[rated]])
+        rows.add(start + at, f0 + np.flatnonzero(rated), 1e6 * rate[rated])
+        rows.add(start + np.arange(len(indebted)), d0 + np.arange(len(indebted)), -1e6)
 
     # grid hosting
     start = rows.block("point", np.arange(problem.n_points), -INFINITY, problem.point_limit / 1000)
