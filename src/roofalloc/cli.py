@@ -222,9 +222,10 @@ def solve(
             "what of it fits is used"
         )
 
+    from .solvers.quiet import hushed
     from .solving import solve as find
 
-    with _hushed(), _Progress(live=not quiet, lines=not (quiet or as_json)) as progress:
+    with hushed(), _Progress(live=not quiet, lines=not (quiet or as_json)) as progress:
         result = find(
             problem,
             solver=solver,
@@ -335,7 +336,7 @@ def convert(
     from .files import write
 
     found = _read(instance)
-    with _writing(out):
+    with _Writing(out):
         write(found, out)
     _print(f"{out}: {found.name}, sha256 {found.sha256}")
     return Code.DONE
@@ -369,7 +370,7 @@ def generate(
         raise _unknown("kind", kind, KINDS)
     target = out if out is not None else Path(f"{kind}-{seed}")
     made = make(kind, seed)
-    with _writing(target):
+    with _Writing(target):
         write(made, target)
     _print(f"{target}: {made.name}, sha256 {made.sha256}")
     return Code.DONE
@@ -511,19 +512,19 @@ def _uninterrupted() -> Iterator[None]:
 def _save(write: Callable[[Path], object], folder: Path) -> None:
     """Write a plan; where its folder fails after all, a temporary one, so that no hour of solving is lost."""
     try:
-        with _writing(folder):
+        with _Writing(folder):
             write(folder)
     except OutputError as error:
         spare = Path(tempfile.mkdtemp(prefix="roofalloc-")) / folder.name
         try:
-            with _writing(spare):
+            with _Writing(spare):
                 write(spare)
         except OutputError:
             raise error from None
         raise OutputError(f"{error}; the plan was saved in {spare} instead") from error
 
 
-class _writing:  # noqa: N801
+class _Writing:
     """Anything that goes wrong inside is a failure to write ``target``, whose parents are made first."""
 
     def __init__(self, target: Path) -> None:
@@ -591,26 +592,6 @@ def _print_json(document: Mapping[str, Any]) -> None:
 def _warn(instance: Instance, quiet: bool) -> None:
     if not quiet:
         _complain(*(f"warning: {warning}" for warning in instance.warnings))
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Drop what back ends print to standard output past Python (a banner): it is for the result alone."""
-    try:
-        out = sys.__stdout__.fileno()  # type: ignore[union-attr]
-        kept = os.dup(out)
-    except (AttributeError, OSError, ValueError):  # closed, or there is none
-        yield
-        return
-    _flush()
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), out)
-    try:
-        yield
-    finally:
-        _flush()
-        os.dup2(kept, out)
-        os.close(kept)
 
 
 class _Progress:

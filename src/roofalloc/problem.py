@@ -265,28 +265,13 @@ class Problem:
 
     @cached_property
     def _villages_below(self) -> list[Ints]:
-        children: list[list[int]] = [[] for _ in range(self.n_hubs)]
-        own: list[list[int]] = [[] for _ in range(self.n_hubs)]
-        for tail, head in zip(self.arc_tail.tolist(), self.arc_head.tolist(), strict=True):
-            if tail < self.n_roofs:
-                continue
-            if head < self.first_village:
-                children[tail - self.n_roofs].append(head - self.n_roofs)
-            else:
-                own[tail - self.n_roofs].append(head - self.first_village)
-        below: list[Ints | None] = [None] * self.n_hubs
-        for start in range(self.n_hubs):
-            stack = [start]
-            while stack:
-                hub = stack[-1]
-                waiting = [c for c in children[hub] if below[c] is None]
-                if below[hub] is None and waiting:
-                    stack.extend(waiting)
-                    continue
-                parts = [np.array(own[hub], np.int64), *(below[c] for c in children[hub])]
-                below[hub] = np.sort(np.concatenate(parts))  # type: ignore[arg-type]
-                stack.pop()
-        return below  # type: ignore[return-value]
+        """Villages below each hub; hubs are the instance's regions, row by row."""
+        into = np.flatnonzero((self.arc_tail >= self.n_roofs) & (self.arc_head >= self.first_village))
+        hub, village = self.arc_tail[into] - self.n_roofs, self.arc_head[into] - self.first_village
+        below = [village[hub == h] for h in range(self.n_hubs)]
+        for child, above in _children_first(self.instance):
+            below[above] = np.concatenate([below[above], below[child]])
+        return [np.sort(villages) for villages in below]
 
     @cached_property
     def sources_of(self) -> list[Ints]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from functools import cache
 from typing import Any
@@ -15,24 +13,14 @@ import scipy.sparse as sp
 from roofalloc.problem import Bools, Floats
 
 from .base import Run
+from .quiet import hushed
 
 
 @cache
 def _swallow_banner() -> None:
     """The first Highs of a process prints a banner to standard output, whatever its options: not to ours."""
-    try:
-        sys.stdout.flush()
-        kept = os.dup(1)
-    except (OSError, ValueError, AttributeError):  # no standard output to keep clean
-        return
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 1)
+    with hushed():
         highspy.Highs()
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nothing)
 
 
 def pass_lp(
