@@ -33,7 +33,7 @@ from .solvers.base import Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.parts import by_parts
-from .solvers.relaxation import Relaxation, certificate, relax
+from .solvers.relaxation import Prices, Relaxation, certificate, relax
 from .solvers.settle import better, floors_met, settle
 from .solvers.start import construct
 
@@ -303,7 +303,7 @@ class _Term:
     def __init__(self, problem: Problem, stage: Stage, run: Run, journal: _Journal) -> None:
         self.problem, self.stage, self.journal = problem, stage, journal
         self.term = stage.term
-        self.run = replace(run, report=self._report, cancelled=self._cancelled)
+        self.run = replace(run, report=self._report, cancelled=self._cancelled, certify=self._prove)
         self.decisions: Decisions | None = None
         self.score: Fraction | None = None
         self.search_bound: Fraction | None = None  # of the score
@@ -490,6 +490,11 @@ class _Term:
         if step:
             slack = min(slack, step / 2)
         return self.score if self.score - bound <= slack else None
+
+    def _prove(self, proof: Prices | Certificate) -> None:
+        if not isinstance(proof, Certificate):
+            proof = certificate(self.problem, self.stage, proof)
+        self._certify(proof)
 
     def _certify(self, prices: Certificate) -> None:
         """Have the auditor evaluate prices; keep them where they prove more than what is known."""

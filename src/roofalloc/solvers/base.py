@@ -11,9 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from roofalloc.plan import Certificate
 from roofalloc.problem import Choice, Decisions, Floats, Ints, Problem, Stage
+
+if TYPE_CHECKING:
+    from .relaxation import Prices
 
 Stopped = Literal["proved", "gap", "time", "cancelled", "failed"]
 
@@ -43,6 +47,7 @@ class Run:
     options : back end options of the user, verbatim
     cancelled : true once the user wants to stop; ask it often
     report : call with each better choice, and with the bound (a score; None where unknown)
+    certify : call with prices, or a certificate, that prove a better bound; the auditor evaluates them
     """
 
     gap: float = 1e-4
@@ -56,6 +61,7 @@ class Run:
     options: Mapping[str, Any] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
     report: Callable[[Choice | None, float | None], None] = lambda choice, bound: None
+    certify: Callable[[Prices | Certificate], None] = lambda proof: None
 
     @property
     def seconds_left(self) -> float:

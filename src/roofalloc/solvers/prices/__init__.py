@@ -1,0 +1,1 @@
+"""Prices first: the engine that exploits what couples roofs and villages: few prices."""
