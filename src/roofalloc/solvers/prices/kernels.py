@@ -1,0 +1,463 @@
+"""Kernels on one `Block`: compiled by numba when first used, and cached.
+
+`price` finds each group's best combination of options at given prices; `evaluate` sums the bound of a block;
+`step` is one iteration of the first-order method. Nothing else in the package is compiled here.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+MOST_SLOTS = 64  # roofs of one group
+MOST_DRAWS = 64  # sources of one roof
+
+_jit = nb.njit(cache=True, nogil=True)
+
+
+@_jit
+def spread_up(block, p):
+    """Raise each tail's price to the dearest of its heads; p (nodes,) changes in place."""
+    for t in range(len(block.order)):
+        i = block.order[t]
+        best = 0.0
+        for a in range(block.out_ptr[i], block.out_ptr[i + 1]):
+            if p[block.head[a]] > best:
+                best = p[block.head[a]]
+        p[i] = best
+
+
+@_jit
+def spread_down(block, p):
+    """Lower each village's price to the cheapest roof that pays it; p changes in place."""
+    n = len(block.out_ptr) - 1
+    low = np.full(len(p), 1e300)
+    for t in range(n - 1, -1, -1):
+        i = block.order[t]
+        if i >= len(block.roofs):
+            p[i] = low[i] if low[i] < 1e299 else p[i]
+        for a in range(block.out_ptr[i], block.out_ptr[i + 1]):
+            j = block.head[a]
+            if p[i] < low[j]:
+                low[j] = p[i]
+    for j in range(n, len(p)):
+        if low[j] < 1e299:
+            p[j] = low[j]
+
+
+@_jit
+def financing(block, i, k, u, rho, g, order, cost, fill):
+    """Cheapest way to finance option k of roof i: its cost; fill (draws of i,) what each source gives.
+
+    A fractional knapsack at unit cost rho + rate * u. ``order`` and ``cost`` are scratch.
+    """
+    d0 = block.draw_ptr[i]
+    n = block.draw_ptr[i + 1] - d0
+    capital = block.capital[k]
+    for d in range(n):
+        fill[d] = 0.0
+    if capital <= 0.0:
+        return 0.0
+    for d in range(n):
+        c = rho[block.res[block.res_ptr[g] + block.draw_res[d0 + d]]] + block.draw_rate[d0 + d] * u
+        at = d
+        while at > 0 and cost[at - 1] > c:
+            cost[at] = cost[at - 1]
+            order[at] = order[at - 1]
+            at -= 1
+        cost[at] = c
+        order[at] = d
+    left = capital
+    total = 0.0
+    for t in range(n):
+        d = order[t]
+        most = block.cap[block.cap_ptr[d0 + d] + k - block.option_ptr[i]]
+        x = most if most < left else left
+        fill[d] = x
+        total += x * cost[t]
+        left -= x
+        if left <= 0.0:
+            break
+    return total
+
+
+@_jit
+def best_of_group(block, g, p, rho, choice, worth, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least):
+    """The best combination of one group: its worth; choice (slots,) options, -1 for none. Minus 1e300: none fits."""
+    s0, s1 = block.slot_ptr[g], block.slot_ptr[g + 1]
+    n = s1 - s0
+    for s in range(n):
+        i = s0 + s
+        c = 0
+        if block.must[i] == 0:
+            value[s, 0] = 0.0
+            kw[s, 0] = 0
+            which[s, 0] = -1
+            c = 1
+        for k in range(block.option_ptr[i], block.option_ptr[i + 1]):
+            if block.possible[k] == 0:
+                continue
+            v = block.income[k] * p[i]
+            for e in range(block.ceil_ptr[k], block.ceil_ptr[k + 1]):
+                v -= rho[block.res[block.res_ptr[g] + block.ceil_res[e]]] * block.ceil_use[e]
+            if block.must[i] == 0 and v <= 0.0:
+                continue
+            v -= financing(block, i, k, p[i], rho, g, order, cost, fill)
+            if block.must[i] == 0 and v <= 0.0:
+                continue
+            # Kept by watts only where no lighter choice is worth as much.
+            value[s, c] = v
+            kw[s, c] = block.watts[k]
+            which[s, c] = k
+            c += 1
+        number[s] = c
+        if c == 0:
+            return -1e300
+    total_best = 0.0
+    total_kw = 0
+    for s in range(n):
+        b = 0
+        for c in range(1, number[s]):
+            if value[s, c] > value[s, b] or (value[s, c] == value[s, b] and kw[s, c] < kw[s, b]):
+                b = c
+        choice[s] = which[s, b]
+        total_best += value[s, b]
+        total_kw += kw[s, b]
+    if total_kw <= block.limit[g]:
+        return total_best
+    most[n] = 0.0
+    least[n] = 0
+    for s in range(n - 1, -1, -1):
+        m = value[s, 0]
+        w = kw[s, 0]
+        for c in range(1, number[s]):
+            if value[s, c] > m:
+                m = value[s, c]
+            if kw[s, c] < w:
+                w = kw[s, c]
+        most[s] = most[s + 1] + m
+        least[s] = least[s + 1] + w
+    best = -1e300
+    d = 0
+    cur[0] = -1
+    cv[0] = 0.0
+    ck[0] = 0
+    limit = block.limit[g]
+    while d >= 0:
+        cur[d] += 1
+        if cur[d] >= number[d]:
+            d -= 1
+            continue
+        c = number[d] - 1 - cur[d]
+        load = ck[d] + kw[d, c]
+        v = cv[d] + value[d, c]
+        if load + least[d + 1] > limit or v + most[d + 1] <= best + 1e-13:
+            continue
+        if d + 1 == n:
+            best = v
+            for s in range(n):
+                choice[s] = which[s, number[s] - 1 - cur[s]]
+        else:
+            d += 1
+            cv[d] = v
+            ck[d] = load
+            cur[d] = -1
+    return best
+
+
+@_jit
+def price(block, p, rho, pool, add):
+    """Worth of every group's best combination, summed; with ``add`` they join the pool as columns."""
+    n_options = 1
+    for i in range(len(block.roofs)):
+        n_options = max(n_options, block.option_ptr[i + 1] - block.option_ptr[i] + 1)
+    widest = 1
+    for g in range(len(block.limit)):
+        widest = max(widest, block.slot_ptr[g + 1] - block.slot_ptr[g])
+    order = np.zeros(MOST_DRAWS, np.int64)
+    cost = np.zeros(MOST_DRAWS)
+    fill = np.zeros(MOST_DRAWS)
+    value = np.zeros((widest, n_options))
+    kw = np.zeros((widest, n_options), np.int64)
+    which = np.zeros((widest, n_options), np.int64)
+    number = np.zeros(widest, np.int64)
+    cur = np.zeros(widest + 1, np.int64)
+    cv = np.zeros(widest + 1)
+    ck = np.zeros(widest + 1, np.int64)
+    most = np.zeros(widest + 1)
+    least = np.zeros(widest + 1, np.int64)
+    choice = np.zeros(widest, np.int64)
+    worth = np.zeros(1)
+    total = 0.0
+    size = pool.size
+    for g in range(len(block.limit)):
+        w = best_of_group(
+            block, g, p, rho, choice, worth, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least
+        )
+        if w < -1e299:
+            return -1e300
+        total += w
+        if not add:
+            continue
+        s0 = block.slot_ptr[g]
+        n = block.slot_ptr[g + 1] - s0
+        r0 = block.res_ptr[g]
+        m_r = block.res_ptr[g + 1] - r0
+        # Written behind the last column first, then kept if it is new.
+        m = pool.number[g]
+        if m >= size:
+            m = -1
+            low = 1e-9
+            for c in range(size):
+                if pool.weight[g * size + c] <= low and pool.age[g * size + c] >= 0:
+                    if m < 0 or pool.age[g * size + c] < pool.age[g * size + m]:
+                        m = c
+            if m < 0:
+                continue
+        spare = (g * (size + 1)) + size
+        for s in range(n):
+            pool.net[s0 * (size + 1) + size * n + s] = 0.0
+            pool.option[s0 * (size + 1) + size * n + s] = choice[s]
+        for r in range(m_r):
+            pool.use[r0 * (size + 1) + size * m_r + r] = 0.0
+        for s in range(n):
+            k = choice[s]
+            if k < 0:
+                continue
+            i = s0 + s
+            financing(block, i, k, p[i], rho, g, order, cost, fill)
+            net = block.income[k]
+            d0 = block.draw_ptr[i]
+            for d in range(block.draw_ptr[i + 1] - d0):
+                if fill[d] > 0.0:
+                    net -= block.draw_rate[d0 + d] * fill[d]
+                    pool.use[r0 * (size + 1) + size * m_r + block.draw_res[d0 + d]] += fill[d]
+            for e in range(block.ceil_ptr[k], block.ceil_ptr[k + 1]):
+                pool.use[r0 * (size + 1) + size * m_r + block.ceil_res[e]] += block.ceil_use[e]
+            pool.net[s0 * (size + 1) + size * n + s] = net
+        new = True
+        for c in range(pool.number[g]):
+            same = True
+            for s in range(n):
+                if pool.option[s0 * (size + 1) + c * n + s] != choice[s]:
+                    same = False
+                    break
+            if same:
+                for r in range(m_r):
+                    a = pool.use[r0 * (size + 1) + c * m_r + r]
+                    b = pool.use[r0 * (size + 1) + size * m_r + r]
+                    if abs(a - b) > 1e-9 * (1.0 + abs(a)):
+                        same = False
+                        break
+            if same:
+                new = False
+                pool.age[g * size + c] = pool.clock[0]
+                break
+        if not new:
+            continue
+        for s in range(n):
+            pool.option[s0 * (size + 1) + m * n + s] = choice[s]
+            pool.net[s0 * (size + 1) + m * n + s] = pool.net[s0 * (size + 1) + size * n + s]
+        for r in range(m_r):
+            pool.use[r0 * (size + 1) + m * m_r + r] = pool.use[r0 * (size + 1) + size * m_r + r]
+        pool.age[g * size + m] = pool.clock[0]
+        pool.weight[g * size + m] = 0.0
+        pool.anchor[g * size + m] = 0.0
+        if m == pool.number[g]:
+            pool.number[g] += 1
+            if m == 0:
+                pool.weight[g * size] = 1.0
+                pool.anchor[g * size] = 1.0
+    pool.clock[0] += 1
+    return total
+
+
+@_jit
+def demand_worth(block, p, phi, first):
+    """Sum over classes of count * max(0, gain + floors - need * price); p is by node, villages from ``first``."""
+    total = 0.0
+    for j in range(len(block.villages)):
+        for c in range(block.class_ptr[j], block.class_ptr[j + 1]):
+            w = block.gain[c] - block.need[c] * p[first + j]
+            for e in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
+                w += phi[block.floor_row[e]] * block.floor_use[e]
+            if w > 0.0:
+                total += w * block.count[c]
+    return total
+
+
+@_jit
+def active_classes(block, p, phi, first, band, state):
+    """Which classes are near the margin; the others are fixed at none or all, as their reduced cost says."""
+    n = 0
+    state.base[:] = 0.0
+    state.base_floor[:] = 0.0
+    for j in range(len(block.villages)):
+        state.act_ptr[j] = n
+        for c in range(block.class_ptr[j], block.class_ptr[j + 1]):
+            worth = block.gain[c]
+            for e in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
+                worth += phi[block.floor_row[e]] * block.floor_use[e]
+            w = worth - block.need[c] * p[first + j]
+            near = abs(w) <= band * max(worth, block.need[c] * p[first + j])
+            if near:
+                state.act[n] = c
+                n += 1
+            elif w > 0.0:
+                state.z[c] = block.count[c]
+                state.base[j] += block.need[c] * block.count[c]
+                for e in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
+                    state.base_floor[block.floor_row[e]] += block.floor_use[e] * block.count[c]
+            else:
+                state.z[c] = 0.0
+    state.act_ptr[len(block.villages)] = n
+    return n
+
+
+@_jit
+def _project(y, n, u):
+    """Project y[:n] onto the unit simplex (Held, Wolfe and Crowder, Mathematical Programming 6, 1974)."""
+    for a in range(n):
+        v = y[a]
+        b = a
+        while b > 0 and u[b - 1] < v:
+            u[b] = u[b - 1]
+            b -= 1
+        u[b] = v
+    s = 0.0
+    theta = 0.0
+    for k in range(n):
+        s += u[k]
+        t = (s - 1.0) / (k + 1)
+        if u[k] > t:
+            theta = t
+        else:
+            break
+    for a in range(n):
+        y[a] = max(0.0, y[a] - theta)
+
+
+@_jit
+def step(block, pool, state, rho, phi, omega, weight, used, raised):
+    """One reflected, anchored primal-dual step on a block's own variables.
+
+    ``weight`` is that of the new point against the anchor. ``used`` (resources) and ``raised`` (floor rows)
+    receive what the extrapolated primal point uses and raises; the caller steps their prices. Returns the
+    weighted squared lengths of the primal and the dual step.
+    """
+    n_tail = len(block.out_ptr) - 1
+    n_roofs = len(block.roofs)
+    a1 = weight
+    a0 = 1.0 - weight
+    io = 1.0 / omega
+    dx = 0.0
+    dy = 0.0
+    p = state.p
+    grad = state.grad
+    grad[:] = 0.0
+    used[:] = 0.0
+    raised[:] = state.base_floor
+    for i in range(n_tail):
+        pi = p[i]
+        out = 0.0
+        for a in range(block.out_ptr[i], block.out_ptr[i + 1]):
+            j = block.head[a]
+            x = state.x[a]
+            xn = x + 0.5 * io * (p[j] - pi)
+            if xn < 0.0:
+                xn = 0.0
+            d = xn - x
+            dx += d * d * 2.0
+            xb = xn + d
+            out += xb
+            grad[j] -= xb
+            state.x[a] = a1 * xb + a0 * state.x0[a]
+        grad[i] += out
+    size = pool.size
+    y = state.y
+    u = state.u
+    for g in range(len(block.limit)):
+        s0 = block.slot_ptr[g]
+        n = block.slot_ptr[g + 1] - s0
+        r0 = block.res_ptr[g]
+        m_r = block.res_ptr[g + 1] - r0
+        number = pool.number[g]
+        tau = state.tau_g[g] * io
+        for m in range(number):
+            sc = 0.0
+            for s in range(n):
+                sc += p[s0 + s] * pool.net[s0 * (size + 1) + m * n + s]
+            for r in range(m_r):
+                sc -= rho[block.res[r0 + r]] * pool.use[r0 * (size + 1) + m * m_r + r]
+            y[m] = pool.weight[g * size + m] + tau * sc
+        _project(y, number, u)
+        for m in range(number):
+            old = pool.weight[g * size + m]
+            d = y[m] - old
+            dx += d * d / state.tau_g[g]
+            lb = y[m] + d
+            if lb != 0.0:
+                for s in range(n):
+                    grad[s0 + s] -= lb * pool.net[s0 * (size + 1) + m * n + s]
+                for r in range(m_r):
+                    used[block.res[r0 + r]] += lb * pool.use[r0 * (size + 1) + m * m_r + r]
+            pool.weight[g * size + m] = a1 * lb + a0 * pool.anchor[g * size + m]
+    for j in range(len(block.villages)):
+        pj = p[n_tail + j]
+        g_j = state.base[j]
+        for e in range(state.act_ptr[j], state.act_ptr[j + 1]):
+            c = state.act[e]
+            w = block.gain[c] - block.need[c] * pj
+            for f in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
+                w += phi[block.floor_row[f]] * block.floor_use[f]
+            zn = state.z[c] + state.tau_z[c] * io * w
+            zn = min(max(zn, 0.0), block.count[c])
+            d = zn - state.z[c]
+            dx += d * d / state.tau_z[c]
+            zb = zn + d
+            g_j += block.need[c] * zb
+            for f in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
+                raised[block.floor_row[f]] += block.floor_use[f] * zb
+            state.z[c] = a1 * zb + a0 * state.z0[c]
+        grad[n_tail + j] += g_j
+    for i in range(len(p)):
+        pn = p[i] + state.sigma[i] * omega * grad[i]
+        if pn < 0.0:
+            pn = 0.0
+        d = pn - p[i]
+        dy += d * d / state.sigma[i]
+        p[i] = a1 * (pn + d) + a0 * state.p0[i]
+    return dx, dy
+
+
+@_jit
+def pool_steps(block, pool, tau, spread_net, spread_use):
+    """Step sizes from the pool: tau (groups,), and the largest spread of each roof's income and each use."""
+    size = pool.size
+    for g in range(len(block.limit)):
+        s0 = block.slot_ptr[g]
+        n = block.slot_ptr[g + 1] - s0
+        r0 = block.res_ptr[g]
+        m_r = block.res_ptr[g + 1] - r0
+        total = 0.0
+        for s in range(n):
+            high = 0.0
+            low = 1e300
+            for m in range(pool.number[g]):
+                v = pool.net[s0 * (size + 1) + m * n + s]
+                high = max(high, v)
+                low = min(low, v)
+            d = max(high - low, 0.0) if pool.number[g] > 0 else 0.0
+            spread_net[s0 + s] = d
+            total += d
+        for r in range(m_r):
+            high = 0.0
+            low = 1e300
+            for m in range(pool.number[g]):
+                v = pool.use[r0 * (size + 1) + m * m_r + r]
+                high = max(high, v)
+                low = min(low, v)
+            d = max(high - low, 0.0) if pool.number[g] > 0 else 0.0
+            spread_use[block.res[r0 + r]] += d
+            total += d
+        tau[g] = 1.0 / max(total, 1e-6)
