@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.spatial import cKDTree
 
 from .errors import UsageError
 from .instance import Instance
@@ -24,7 +24,9 @@ FloatArray = npt.NDArray[np.float64]
 #: Mean radius of the earth [m].
 EARTH_RADIUS_M = 6_371_008.8
 _SMALL = 1000  # ids; below this a dictionary beats a join
-_BLOCK = 8192  # roofs searched at once, which bounds the memory of the candidate pairs
+_BLOCK = 500_000  # candidate pairs looked at together, which bounds their memory
+_DOUBT_M = 1.0  # [m] how far from the limit a straight line through the earth may decide
+_FAR_M = 10_000_000  # [m] a quarter round the earth; beyond, straight lines tell distances badly
 
 
 def distance_m(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> IntArray:
@@ -60,8 +62,9 @@ def within(
 ) -> tuple[IntArray, IntArray]:
     """Pairs (roof, village) at most ``max_m`` apart by `distance_m`, sorted by roof, then village.
 
-    A k-d tree over points on the unit sphere proposes the candidates with a chord a little too long,
-    the exact rule decides: the cost grows with the pairs found, not with all pairs.
+    A grid over points on the unit sphere proposes the candidates, the straight line between two points
+    decides all pairs but those within a metre of the limit, and the exact rule decides those: the
+    cost grows with the pairs found, not with all pairs.
 
     Parameters
     ----------
@@ -73,24 +76,60 @@ def within(
     -------
     roof_index, village_index : ``(n_links,)`` positions
     """
+    near: list[IntArray] = []
+    if max_m >= 0 and len(roof_lon) and len(village_lon):
+        near = [
+            i * len(village_lon) + j for i, j in _near(roof_lon, roof_lat, village_lon, village_lat, max_m)
+        ]
+    return _by_roof(near, len(village_lon))
+
+
+def _near(
+    roof_lon: FloatArray, roof_lat: FloatArray, village_lon: FloatArray, village_lat: FloatArray, max_m: int
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """The pairs of `within` in no order, some roofs at a time."""
     roofs, villages = _on_sphere(roof_lon, roof_lat), _on_sphere(village_lon, village_lat)
-    empty = np.zeros(0, dtype=np.int64)
-    if max_m < 0 or not len(roofs) or not len(villages):
-        return empty, empty
-    angle = min((max_m + 1.0) / EARTH_RADIUS_M, np.pi)
-    chord = 2 * np.sin(angle / 2) * (1 + 1e-9) + 1e-12
-    tree = cKDTree(villages)
-    found: list[tuple[IntArray, IntArray]] = []
-    for start in range(0, len(roofs), _BLOCK):
-        near = cKDTree(roofs[start : start + _BLOCK]).sparse_distance_matrix(
-            tree, chord, output_type="ndarray"
+    most = _chord(max_m + _DOUBT_M) * (1 + 1e-9) + 1e-12
+    sure = _chord(max_m - _DOUBT_M) ** 2 if _DOUBT_M < max_m < _FAR_M else 0.0
+    size = max(most, 1e-5)  # of a cell: so that their numbers fit 64 bits
+    edge = int(2 / size) + 3  # cells along an edge of the cube, with an empty one at each end
+
+    def cell(points: FloatArray) -> IntArray:
+        x, y, z = ((points + 1) / size).astype(np.int64) + 1
+        number: IntArray = (x * edge + y) * edge + z
+        return number
+
+    order = np.argsort(cell(villages), kind="stable")
+    cells, villages = cell(villages)[order], villages[:, order]
+    steps = np.arange(-1, 2)
+    columns = cell(roofs)[:, None] + ((steps[:, None] * edge + steps) * edge).ravel()  # three cells high
+    first = np.searchsorted(cells, columns - 1, side="left")
+    many = np.searchsorted(cells, columns + 1, side="right") - first
+    total = np.cumsum(many.sum(axis=1))
+    full = np.searchsorted(total, np.arange(_BLOCK, total[-1], _BLOCK))
+    for start, stop in pairwise([0, *np.unique(full[full > 0]).tolist(), len(many)]):
+        some = many[start:stop]
+        each = some.sum(axis=1)
+        before = np.cumsum(some).reshape(some.shape) - some
+        at = np.repeat((first[start:stop] - before).ravel(), some.ravel())
+        at += np.arange(len(at))
+        apart = np.zeros(len(at))
+        for roof, village in zip(roofs, villages, strict=True):
+            apart += (np.repeat(roof[start:stop], each) - village[at]) ** 2
+        near = np.flatnonzero(apart <= most**2)
+        i, j = np.repeat(np.arange(start, stop), each)[near], order[at[near]]
+        doubt = np.flatnonzero(apart[near] >= sure)
+        metres = distance_m(
+            roof_lon[i[doubt]], roof_lat[i[doubt]], village_lon[j[doubt]], village_lat[j[doubt]]
         )
-        i, j = near["i"].astype(np.int64) + start, near["j"].astype(np.int64)
-        keep = distance_m(roof_lon[i], roof_lat[i], village_lon[j], village_lat[j]) <= max_m
-        found.append((i[keep], j[keep]))
-    return _by_roof(
-        np.concatenate([i for i, _ in found]), np.concatenate([j for _, j in found]), len(villages)
-    )
+        keep = np.ones(len(near), dtype=bool)
+        keep[doubt] = metres <= max_m
+        yield i[keep], j[keep]
+
+
+def _chord(metres: float) -> float:
+    """Straight line, on the unit sphere, between points so far apart."""
+    return float(2 * np.sin(min(metres / EARTH_RADIUS_M, np.pi) / 2))
 
 
 def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
@@ -112,7 +151,7 @@ def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray
         i = positions(instance.roofs["id"], instance.links["roof"])
         j = positions(instance.villages["id"], instance.links["village"])
         keep = present[i] & (i >= 0) & (j >= 0) if len(present) else np.zeros(len(i), dtype=bool)
-        return _narrow(*_by_roof(i[keep], j[keep], instance.villages.height))
+        return _narrow(*_by_roof([i[keep] * instance.villages.height + j[keep]], instance.villages.height))
     if instance.policy.max_distance_km is None:
         return None
     max_m = int(instance.policy.max_distance_km * 1000)
@@ -120,16 +159,16 @@ def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray
     village_lon, village_lat = _coordinates(
         "village", instance.villages, np.ones(instance.villages.height, dtype=bool)
     )
-    found = [
-        (roofs[i], villages[j])
+    n_villages = instance.villages.height
+    keys = [
+        roofs[i] * n_villages + villages[j]
         for roofs, villages in _served(instance, present)
-        for i, j in [
-            within(roof_lon[roofs], roof_lat[roofs], village_lon[villages], village_lat[villages], max_m)
-        ]
+        if len(roofs) and len(villages)
+        for i, j in _near(
+            roof_lon[roofs], roof_lat[roofs], village_lon[villages], village_lat[villages], max_m
+        )
     ]
-    empty = [np.zeros(0, dtype=np.int64)]
-    i, j = np.concatenate(empty + [i for i, _ in found]), np.concatenate(empty + [j for _, j in found])
-    return _narrow(*_by_roof(i, j, instance.villages.height))
+    return _narrow(*_by_roof(keys, n_villages))
 
 
 def linked(instance: Instance, roof_index: IntArray, village_index: IntArray) -> npt.NDArray[np.bool_]:
@@ -284,12 +323,13 @@ def _coordinates(
 
 def _on_sphere(lon: FloatArray, lat: FloatArray) -> FloatArray:
     lam, phi = np.radians(np.asarray(lon, dtype=np.float64)), np.radians(np.asarray(lat, dtype=np.float64))
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
 
 
-def _by_roof(i: IntArray, j: IntArray, n_villages: int) -> tuple[IntArray, IntArray]:
-    order = np.argsort(i * max(n_villages, 1) + j, kind="stable")
-    return i[order], j[order]
+def _by_roof(keys: list[IntArray], n_villages: int) -> tuple[IntArray, IntArray]:
+    """Pairs numbered roof * n_villages + village, in that order."""
+    i, j = np.divmod(np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *keys])), max(n_villages, 1))
+    return i, j
 
 
 def _narrow(i: IntArray, j: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
