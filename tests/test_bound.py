@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 
@@ -19,10 +19,8 @@ from oracle import Oracle, Outcome
 from roofalloc.audit import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step
 from roofalloc.errors import UsageError
 from roofalloc.instance import Instance
-from roofalloc.plan import Certificate
+from roofalloc.plan import PRICES, Certificate
 from strategies import certificates, instances
-
-PRICED = [f.name for f in fields(Certificate) if f.name != "term"]
 
 thorough = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -74,7 +72,7 @@ def formula(instance: Instance, certificate: Certificate, held: list[Fraction]) 
     """The contract's bound, symbol by symbol, without the combination of a connection point's options."""
     oracle, policy, term = Oracle(instance), instance.policy, certificate.term
     price = {
-        name: {key: Fraction(value) for key, value in getattr(certificate, name).items()} for name in PRICED
+        name: {key: Fraction(value) for key, value in getattr(certificate, name).items()} for name in PRICES
     }
     v, lend, m, e = (price[n] for n in ("villages", "sources", "connection_points", "held"))
     h, q, b = (price[n] for n in ("limits", "require", "implied"))

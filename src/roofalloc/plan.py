@@ -7,7 +7,7 @@ needs nothing else; `Result` adds what differs from run to run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
@@ -51,6 +51,61 @@ class TermResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """An inner node of a proof tree: two children that leave out nothing.
+
+    Names either a roof or a demand:
+
+    * ``roof`` and ``option``: the first child is without this option, in the second it stands; with
+      ``option`` None the roof has no station in the first child and has one in the second.
+    * ``demand``, a household's id or ``collective:VILLAGE``, and ``count`` >= 0: of its class (demands with
+      village, need, people, weight and priority alike; a collective is a class of its own) at most ``count``
+      are reached in the first child, at least ``count`` + 1 in the second.
+
+    ``children`` is the position of the first child in ``Tree.nodes``; the second stands right behind it.
+    """
+
+    children: int
+    roof: str | None = None
+    option: str | None = None
+    demand: str | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf of a proof tree: prices (all >= 0, absent = 0) that bound the term under what its path allows.
+
+    Keys and units are those of `Certificate`; the certificate's own prices play no part. A price in ``sets``
+    adds to the price of every village of that set of ``Tree.sets``. A price in ``implied`` holds for all
+    demands of the class that its key names. With ``infeasible`` the term earns and costs nothing, and a
+    bound below 0 proves that the leaf holds no plan; one that is not below 0 proves nothing.
+    """
+
+    sets: Mapping[str, Decimal] = field(default_factory=dict)
+    villages: Mapping[str, Decimal] = field(default_factory=dict)
+    sources: Mapping[str, Decimal] = field(default_factory=dict)
+    connection_points: Mapping[str, Decimal] = field(default_factory=dict)
+    limits: Mapping[int, Decimal] = field(default_factory=dict)
+    require: Mapping[int, Decimal] = field(default_factory=dict)
+    implied: Mapping[str, Decimal] = field(default_factory=dict)
+    held: Mapping[int, Decimal] = field(default_factory=dict)
+    regions: Mapping[str, Decimal] = field(default_factory=dict)
+    infeasible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A proof by cases: ``nodes[0]`` is the root, and each other node is the child of one split before it.
+
+    The largest bound of a leaf is a bound on the term. ``sets`` are villages whose prices leaves share.
+    """
+
+    nodes: tuple[Split | Leaf, ...]
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """Prices (all >= 0) that prove a bound on one term, without a solver. Absent = 0.
 
@@ -59,7 +114,10 @@ class Certificate:
     position of the item in the policy's list for ``limits`` and ``require`` (from 0); for ``implied`` the
     household's id or ``collective:VILLAGE``; for ``held`` the position of the earlier term in the policy's
     objective. ``roofs`` holds u_i where it is not the default max of its villages' prices; with ``fairness``
-    the phi_r stand in ``regions``.
+    the phi_r stand in ``regions``. ``pairing`` prices, by village, that at most one roof pays it: only under
+    a policy of one roof a village.
+
+    ``tree`` may prove more than the prices: the certificate's bound is the better of the two.
     """
 
     term: str
@@ -72,6 +130,14 @@ class Certificate:
     implied: Mapping[str, Decimal] = field(default_factory=dict)
     held: Mapping[int, Decimal] = field(default_factory=dict)
     regions: Mapping[str, Decimal] = field(default_factory=dict)
+    pairing: Mapping[str, Decimal] = field(default_factory=dict)
+    tree: Tree | None = None
+
+
+#: The price maps of a certificate and of a leaf, and those whose keys are positions in the policy's lists.
+PRICES = tuple(f.name for f in fields(Certificate) if f.name not in ("term", "tree"))
+LEAF_PRICES = tuple(f.name for f in fields(Leaf) if f.name != "infeasible")
+BY_POSITION = ("limits", "require", "held")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import accumulate
@@ -20,7 +20,7 @@ import polars as pl
 from ..errors import UsageError
 from ..instance import TERMS, Instance, Term
 from ..links import Forest, positions
-from ..plan import Certificate, Plan
+from ..plan import PRICES, Certificate, Plan
 from .exact import Ints, array, ceil_div, group_sums, largest, product, total, wide
 from .model import FEN, RATE, SHARE, WATT, WEIGHT, IntArray, Model
 
@@ -33,7 +33,6 @@ Bound = Fraction | float
 _T = TypeVar("_T")
 _PLACES = 400  # most decimal places, and most digits before the point, of a price
 _EXACT = Context(prec=3 * _PLACES)
-_PRICED = tuple(f.name for f in fields(Certificate) if f.name != "term")
 _WORK = 200_000  # combinations that are looked at for one connection point
 _MONEY = FEN * RATE  # denominator of yuan with rates, beside that of the prices
 
@@ -201,7 +200,7 @@ class _Prices:
         term, earlier = certificate.term, _earlier(model, certificate.term)
         given = {
             name: {key: _price(name, key, value) for key, value in getattr(certificate, name).items()}
-            for name in _PRICED
+            for name in PRICES
         }
         places = max((-_exponent(v) for prices in given.values() for v in prices.values()), default=0)
         unit = 10 ** max(places, 0)

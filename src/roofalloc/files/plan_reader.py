@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from .. import columns as c
-from ..plan import Certificate, Plan, TermResult, Totals
+from ..plan import BY_POSITION, LEAF_PRICES, PRICES, Certificate, Leaf, Plan, Split, TermResult, Totals, Tree
 from ..validation import (
     MISSING,
     DocumentReader,
@@ -26,7 +26,6 @@ from ..validation import (
 from . import documents
 from .plans import (
     BUILT,
-    BY_POSITION,
     COLLECTIVES,
     FINANCING,
     FORMAT,
@@ -35,7 +34,6 @@ from .plans import (
     INSTANCE,
     OBJECTIVE,
     PAYMENTS,
-    PRICES,
     REGION,
     TOTALS,
     identity,
@@ -293,31 +291,117 @@ class _PlanReader:
             if not isinstance(row, dict) or type(row.get("term")) is not str:
                 self.fault("term", "certificates", k, expected="a term and its prices")
                 continue
-            prices = {}
-            for key, values in row.items():
-                if key in PRICES:
-                    prices[key] = self.prices(values, key, k)
-                elif key != "term":
-                    self.fault(
-                        key, "certificates", k, expected=f"one of {', '.join(PRICES)}", hint="unknown name"
-                    )
-            yield Certificate(row["term"], **prices)
+            self.twice(row, "", k)
+            prices = self.price_maps(row, PRICES, "", k, besides=("term", "tree"))
+            tree = self.tree(row["tree"], k) if "tree" in row else None
+            yield Certificate(row["term"], **prices, tree=tree)
 
-    def prices(self, values: Any, key: str, row: int) -> dict[Any, Decimal]:
+    def twice(self, row: Any, where: str, k: int) -> None:
+        for key in row.twice if isinstance(row, TwiceDict) else ():
+            self.fault(f"{where}{key}", "certificates", k, expected="each key once", hint="given twice")
+
+    def price_maps(
+        self, row: dict[str, Any], names: Sequence[str], where: str, k: int, besides: Sequence[str] = ()
+    ) -> dict[str, dict[Any, Decimal]]:
+        """The price maps of a certificate or a leaf; ``where`` stands before the names of what is wrong."""
+        found = {}
+        for key, values in row.items():
+            if key in names:
+                found[key] = self.prices(values, key, where, k)
+            elif key not in besides:
+                wanted = f"one of {', '.join([*names, *besides])}"
+                self.fault(f"{where}{key}", "certificates", k, expected=wanted, hint="unknown name")
+        return found
+
+    def prices(self, values: Any, key: str, where: str, row: int) -> dict[Any, Decimal]:
         if not isinstance(values, dict) or isinstance(values, TwiceDict):
-            self.fault(key, "certificates", row, expected="an object of prices, each key once")
+            self.fault(f"{where}{key}", "certificates", row, expected="an object of prices, each key once")
             return {}
         found: dict[Any, Decimal] = {}
         for name, text in values.items():
+            place = f"{where}{key}.{name}"
             if type(text) is not str or not re.fullmatch(r"\d{1,30}(\.\d{1,60})?", text, re.ASCII):
                 wanted = "a price of at least 0 as a decimal string"
-                self.fault(f"{key}.{name}", "certificates", row, value=text, expected=wanted)
-            elif key in BY_POSITION and not re.fullmatch(r"0|[1-9]\d{0,8}", name, re.ASCII):
+                self.fault(place, "certificates", row, value=text, expected=wanted)
+            elif key in BY_POSITION and not re.fullmatch(_POSITION, name, re.ASCII):
                 wanted = "a position in the policy's list, from 0"
-                self.fault(f"{key}.{name}", "certificates", row, value=name, expected=wanted)
+                self.fault(place, "certificates", row, value=name, expected=wanted)
             else:
                 found[int(name) if key in BY_POSITION else name] = Decimal(text)
         return found
+
+    def tree(self, tree: Any, k: int) -> Tree | None:
+        if not isinstance(tree, dict) or not isinstance(tree.get("nodes"), list):
+            self.fault("tree", "certificates", k, expected="an object with a list of nodes")
+            return None
+        self.twice(tree, "tree.", k)
+        for key in tree:
+            if key not in ("sets", "nodes"):
+                self.fault(
+                    f"tree.{key}", "certificates", k, expected="one of sets, nodes", hint="unknown name"
+                )
+        nodes = tuple(self.node(node, f"tree.nodes[{at}]", k) for at, node in enumerate(tree["nodes"]))
+        return Tree(nodes, self.sets(tree.get("sets", {}), k))
+
+    def sets(self, sets: Any, k: int) -> dict[str, tuple[str, ...]]:
+        if not isinstance(sets, dict) or isinstance(sets, TwiceDict):
+            self.fault(
+                "tree.sets", "certificates", k, expected="an object of lists of villages, each key once"
+            )
+            return {}
+        found = {}
+        for name, villages in sets.items():
+            if isinstance(villages, list) and all(type(v) is str for v in villages):
+                found[name] = tuple(villages)
+            else:
+                self.fault(f"tree.sets.{name}", "certificates", k, expected="a list of villages")
+        return found
+
+    def node(self, node: Any, where: str, k: int) -> Split | Leaf:
+        """A node of a proof tree: a split has children, a leaf has none."""
+        if not isinstance(node, dict):
+            self.fault(where, "certificates", k, expected="a split or a leaf: an object")
+            return Leaf()
+        self.twice(node, f"{where}.", k)
+        if "children" not in node:
+            prices = self.price_maps(node, LEAF_PRICES, f"{where}.", k, besides=("infeasible",))
+            infeasible = node.get("infeasible", False)
+            if not isinstance(infeasible, bool):
+                self.fault(f"{where}.infeasible", "certificates", k, expected="true or false")
+            return Leaf(**prices, infeasible=infeasible is True)
+        of_roof = "roof" in node
+        known = ("roof", "option", "children") if of_roof else ("demand", "count", "children")
+        for key in node:
+            if key not in known:
+                wanted = f"one of {', '.join(known)}"
+                self.fault(f"{where}.{key}", "certificates", k, expected=wanted, hint="unknown name")
+        children = self.position(node, "children", where, k)
+        if of_roof:
+            roof = self.name(node, "roof", where, k)
+            option = self.name(node, "option", where, k) if "option" in node else None
+            return Split(children, roof=roof, option=option)
+        return Split(
+            children,
+            demand=self.name(node, "demand", where, k),
+            count=self.position(node, "count", where, k),
+        )
+
+    def name(self, node: dict[str, Any], key: str, where: str, k: int) -> str:
+        value = node.get(key)
+        if type(value) is str:
+            return value
+        self.fault(f"{where}.{key}", "certificates", k, expected="an id", hint=_absent(node, key))
+        return ""
+
+    def position(self, node: dict[str, Any], key: str, where: str, k: int) -> int:
+        value = node.get(key)
+        if isinstance(value, c.Number) and re.fullmatch(_POSITION, value, re.ASCII):
+            return int(value)
+        self.fault(
+            f"{where}.{key}", "certificates", k, value=value if isinstance(value, str) else None,
+            expected="a whole number from 0", hint=_absent(node, key),
+        )  # fmt: skip
+        return 0
 
     def plain_list(self, key: str) -> Iterator[Mapping[str, Any]]:
         rows = self.document.get(key, [])
@@ -331,6 +415,7 @@ class _PlanReader:
                 self.fault(None, key, k, expected="an object of keys and values")
 
 
+_POSITION = r"0|[1-9]\d{0,8}"
 _KEYS = (
     "format",
     "instance",
@@ -344,6 +429,10 @@ _KEYS = (
     "conflict",
     "solver",
 )
+
+
+def _absent(node: dict[str, Any], key: str) -> str | None:
+    return None if key in node else MISSING
 
 
 def _python(value: Any) -> Any:

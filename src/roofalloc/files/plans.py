@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +19,7 @@ from .. import columns as c
 from ..canonical import Cells, dump, escaped, number, rows
 from ..errors import UsageError
 from ..instance import Instance
-from ..plan import Certificate, Plan, Result, TermResult, Totals
+from ..plan import LEAF_PRICES, PRICES, Certificate, Leaf, Plan, Result, Split, TermResult, Totals
 from .ledger import ledger
 from .output import refuse_foreign, write_folder
 
@@ -240,17 +239,37 @@ def _cell(value: int, spec: c.Column) -> c.Number:
     return c.Number(c.decimal_text(int(value), spec.places))
 
 
-BY_POSITION = ("limits", "require", "held")
-PRICES = tuple(f.name for f in fields(Certificate) if f.name != "term")
-
-
 def _certificate(certificate: Certificate) -> dict[str, Any]:
-    found: dict[str, Any] = {"term": certificate.term}
-    for name in PRICES:
-        prices = {str(key): str(number(v)) for key, v in getattr(certificate, name).items() if v}
+    found = {"term": certificate.term} | _prices(certificate, PRICES)
+    if certificate.tree is not None:
+        found["tree"] = {
+            "sets": certificate.tree.sets,
+            "nodes": [
+                _split(node) if isinstance(node, Split) else _leaf(node) for node in certificate.tree.nodes
+            ],
+        }
+    return found
+
+
+def _prices(priced: Certificate | Leaf, names: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        prices = {str(key): str(number(v)) for key, v in getattr(priced, name).items() if v}
         if prices:
             found[name] = prices
     return found
+
+
+def _leaf(leaf: Leaf) -> dict[str, Any]:
+    return _prices(leaf, LEAF_PRICES) | ({"infeasible": True} if leaf.infeasible else {})
+
+
+def _split(split: Split) -> dict[str, Any]:
+    children = {"children": c.Number(split.children)}
+    if split.demand is not None:
+        return {"demand": split.demand, "count": c.Number(split.count)} | children
+    option = {} if split.option is None else {"option": split.option}
+    return {"roof": split.roof} | option | children
 
 
 def _plain(value: Any) -> Any:
