@@ -3,8 +3,8 @@
     python benchmarks/table.py [--rows city province] [--seeds 5] [--solver prices] [--quick] [--clock cpu]
     python benchmarks/table.py --determinism [--rows city]
 
-One run after the other, each a process of its own, everything counted from the start of the interpreter to its
-end: reading the file, solving, checking, writing the plan. See README.md beside this file. Times are
+One run after the other, each a process of its own, everything counted from the start of the interpreter to
+its end: reading the file, solving, checking, writing the plan. See README.md beside this file. Times are
 reported, never asserted; a plan that fails `roofalloc check`, or a bound that excludes a value
 which somebody found, ends the script with an error.
 """
@@ -326,7 +326,7 @@ def line_of(run: dict[str, Any], clock: str) -> str:
 
 
 def warmed(rows: Sequence[Row], folder: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run each sort of instance twice with an empty cache of compiled kernels: what the first run costs more."""
+    """Solve each sort of instance twice, at first with an empty cache of compiled kernels."""
     times = []
     sorts = {(row.yardstick, row.flavour): row for row in reversed(rows)}
     for row in reversed(sorts.values()):
@@ -380,10 +380,10 @@ def seeds_of(row: Row, given: argparse.Namespace) -> list[int]:
 def markdown(results: Sequence[dict[str, Any]], given: argparse.Namespace) -> str:
     """The goals with the worst case over the seeds beside them."""
     lines = [
-        f"Solver `{given.solver}`; {machine()}; times by the {'wall clock' if given.clock == 'wall' else 'processor'},"
-        " worst case over the seeds.",
+        f"Solver `{given.solver}`; {machine()}; "
+        f"times by the {'wall clock' if given.clock == 'wall' else 'processor'}, worst case over the seeds.",
         "",
-        "| scale | certified gap | goal | measured | seeds within | worst gap left | yardstick | peak memory |",
+        "| scale | certified gap | goal | measured | seeds within | worst gap | yardstick | peak memory |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in ROWS:
@@ -471,7 +471,8 @@ def main() -> int:
                     results.append(measured(row, seed, folder, given, known))
                     _write(results, cold, given)
             wrong = known.contradictions() + [
-                f"{found['row']} {found['seed']}: {run['goal']}: {run.get('error') or run['check']['findings'][:3]}"
+                f"{found['row']} {found['seed']}, {run['goal']}: "
+                f"{run.get('error') or run['check']['findings'][:3]}"
                 for found in results
                 for run in found["runs"]
                 if run["status"] == "crashed" or ("check" in run and not run["check"]["ok"])
