@@ -20,6 +20,7 @@ from roofalloc.problem import RATE, WEIGHT, Bools, Floats, Ints, Problem, Stage
 
 MOST_COMBINATIONS = 20_000  # of one connection point; beyond, its limit is a resource with a price
 BLOCK_ARCS = 20_000  # arcs from which a block is worth its own call
+FEW_STRADDLING = 0.03  # of all points
 NO_LIMIT = 2**62
 
 
@@ -136,7 +137,7 @@ def build_field(problem: Problem, stage: Stage) -> Field:
         uses.append((new_capital, 0.0, 1.0))
         kinds.append("capital")
 
-    listed = _listed(problem)
+    listed = _listed(problem) & ~_straddling(problem)
     units = _units(problem, gain, rows, minimise)
     hard = np.flatnonzero(~listed & (np.bincount(problem.point[problem.point >= 0], minlength=problem.n_points) > 0))
     first_point = problem.n_sources + len(uses)
@@ -202,6 +203,29 @@ def _listed(problem: Problem) -> Bools:
     np.add.at(log, problem.point[at], np.log(np.maximum(choices[at], 1)))
     result[log > np.log(MOST_COMBINATIONS)] = False
     return result
+
+
+def _straddling(problem: Problem) -> Bools:
+    """Points that join parts of the country which no link joins, where they are few: (n_points,).
+
+    Their limits become resources with a price, so that blocks stay small. The certificate's bound combines their
+    options all the same.
+    """
+    none = np.zeros(problem.n_points, bool)
+    if not problem.n_points or len(problem.arc_tail) < 2 * BLOCK_ARCS:
+        return none
+    n = problem.first_village + problem.n_villages
+    graph = sp.csr_matrix((np.ones(len(problem.arc_tail), np.int8), (problem.arc_tail, problem.arc_head)), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    # Roofs that pay nobody join nothing.
+    pays = np.bincount(problem.arc_tail, minlength=problem.n_roofs)[: problem.n_roofs] > 0
+    on = np.flatnonzero((problem.point >= 0) & pays)
+    point, at = problem.point[on], label[on]
+    low, high = np.full(problem.n_points, n), np.full(problem.n_points, -1)
+    np.minimum.at(low, point, at)
+    np.maximum.at(high, point, at)
+    split = low < high
+    return split if split.sum() <= FEW_STRADDLING * problem.n_points else none
 
 
 def _blocks(

@@ -23,9 +23,11 @@ from ..relaxation import Prices
 from . import kernels
 from .blocks import Block, Field, payable
 
+SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
 CHECK = 80  # iterations to the first check of the bound; later ones come at growing distances
 FREEZE = 200  # iterations from which classes far from the margin stand still
+NARROW = 400  # iterations from which the band is a third
 BAND = 0.3  # of a class's worth, how near the margin it must be to move
 
 T = TypeVar("T")
@@ -176,7 +178,7 @@ class FirstOrder:
             n = len(block.out_ptr) - 1
             p = np.concatenate([np.zeros(n), villages[b]])
             kernels.spread_up(block, p)
-            built = kernels.price(block, p, rho, self.pools[b], add)
+            built = kernels.price(block, p, rho, self.pools[b], add, 1)
             return float(built + kernels.demand_worth(block, p, phi, n))
 
         free = self.field.fixed < 0
@@ -185,17 +187,22 @@ class FirstOrder:
             self.best = Point([v.copy() for v in villages], rho.copy(), phi.copy(), total)
         return total
 
-    def used(self, villages: list[Floats], rho: Floats) -> Floats:
-        """What the best columns at these prices use: (n_resources,); they join the pools."""
+    def used(self, villages: list[Floats], rho: Floats, sample: int = 1, only: int | None = None) -> Floats:
+        """What the best columns at these prices use: (n_resources,); they join the pools.
+
+        With ``sample`` only one group of so many is looked at, and stands for all; with ``only`` no block
+        that does not use this resource.
+        """
 
         def one(b: int) -> Floats:
             block, pool = self.field.blocks[b], self.pools[b]
+            if only is not None and not (block.res == only).any():
+                return np.zeros(len(rho))
             n = len(block.out_ptr) - 1
             p = np.concatenate([np.zeros(n), villages[b]])
             kernels.spread_up(block, p)
-            kernels.price(block, p, rho, pool, True)
-            newest = _newest(pool)
-            return _uses(block, pool, newest, len(rho))
+            kernels.price(block, p, rho, pool, True, sample)
+            return _uses(block, pool, _newest(pool), len(rho), sample) * sample
 
         return np.sum(self._each(one), axis=0)
 
@@ -204,6 +211,7 @@ class FirstOrder:
         """Prices to start from: one for all income, then by bisection one for capital, then the limits'."""
         field = self.field
         level = self._first_price()
+        sample = max(1, sum(len(b.limit) for b in field.blocks) // SAMPLE)
         villages = [np.full(len(b.villages), level) for b in field.blocks]
         n = field.problem.n_sources
         minimise = bool((field.fixed >= 0).any())
@@ -211,9 +219,9 @@ class FirstOrder:
         if not minimise:
             low, high = 0.0, 4.0 * level
             amount = field.amount[:n].sum()
-            for _ in range(12):
+            for _ in range(11):
                 self.rho[:n] = (low + high) / 2
-                if self.used(villages, self.rho)[:n].sum() > amount:
+                if self.used(villages, self.rho, sample)[:n].sum() > amount:
                     low = self.rho[0]
                 else:
                     high = self.rho[0]
@@ -223,16 +231,16 @@ class FirstOrder:
             low, high = np.zeros(len(free)), np.full(len(free), 4.0 * level)
             for _ in range(8):
                 self.rho[free] = (low + high) / 2
-                over = self.used(villages, self.rho)[free] > field.amount[free]
+                over = self.used(villages, self.rho, sample)[free] > field.amount[free]
                 low, high = np.where(over, self.rho[free], low), np.where(over, high, self.rho[free])
             self.rho[free] = np.where(high < 0.04 * level, 0.0, high)
         for factor in (0.9, 0.97, 1.03, 1.1):
-            self.evaluate([v * factor for v in villages], self.rho, self.phi, True)
+            self.used([v * factor for v in villages], self.rho)
         # Each source first once, so that columns span what can be financed.
         for s in range(n):
             rho = self.rho.copy()
             rho[s] *= 0.8
-            self.evaluate(villages, rho, self.phi, True)
+            self.used(villages, rho, only=s)
         self.evaluate(villages, self.rho, self.phi, True)
         self.states = [self._state(b, level) for b in range(len(field.blocks))]
 
@@ -419,7 +427,7 @@ class FirstOrder:
             for b, (block, state) in enumerate(zip(field.blocks, self.states, strict=True)):
                 n = len(block.out_ptr) - 1
                 p = np.concatenate([np.zeros(n), middle[b]])
-                kernels.active_classes(block, p, phi, n, BAND, state)
+                kernels.active_classes(block, p, phi, n, BAND if k < NARROW else BAND / 3, state)
 
     def result(self, iterations: int, seconds: float) -> Dual:
         """The best so far."""
@@ -452,9 +460,10 @@ def _newest(pool: Pool) -> Ints:
     return np.argmax(pool.age.reshape(-1, pool.size), axis=1)
 
 
-def _uses(block: Block, pool: Pool, column: Ints, n_resources: int) -> Floats:
-    """What one column of each group uses: (n_resources,)."""
+def _uses(block: Block, pool: Pool, column: Ints, n_resources: int, sample: int) -> Floats:
+    """What one column of each group (of one group of ``sample``) uses: (n_resources,)."""
     sizes = np.diff(block.res_ptr)
     at = np.repeat(block.res_ptr[:-1] * (pool.size + 1) + column * sizes, sizes)
     at += np.arange(len(block.res)) - np.repeat(block.res_ptr[:-1], sizes)
-    return np.bincount(block.res, pool.use[at], n_resources)
+    seen = np.repeat(np.arange(len(sizes)) % sample == 0, sizes)
+    return np.bincount(block.res[seen], pool.use[at[seen]], n_resources)

@@ -82,7 +82,7 @@ def financing(block, i, k, u, rho, g, order, cost, fill):
 
 
 @_jit
-def best_of_group(block, g, p, rho, choice, worth, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least):
+def best_of_group(block, g, p, rho, choice, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least):
     """The best combination of one group: its worth; choice (slots,) options, -1 for none. Minus 1e300: none fits."""
     s0, s1 = block.slot_ptr[g], block.slot_ptr[g + 1]
     n = s1 - s0
@@ -166,8 +166,11 @@ def best_of_group(block, g, p, rho, choice, worth, order, cost, fill, value, kw,
 
 
 @_jit
-def price(block, p, rho, pool, add):
-    """Worth of every group's best combination, summed; with ``add`` they join the pool as columns."""
+def price(block, p, rho, pool, add, sample):
+    """Worth of every group's best combination, summed; with ``add`` they join the pool as columns.
+
+    Only every ``sample``-th group is looked at.
+    """
     n_options = 1
     for i in range(len(block.roofs)):
         n_options = max(n_options, block.option_ptr[i + 1] - block.option_ptr[i] + 1)
@@ -187,12 +190,11 @@ def price(block, p, rho, pool, add):
     most = np.zeros(widest + 1)
     least = np.zeros(widest + 1, np.int64)
     choice = np.zeros(widest, np.int64)
-    worth = np.zeros(1)
     total = 0.0
     size = pool.size
-    for g in range(len(block.limit)):
+    for g in range(0, len(block.limit), sample):
         w = best_of_group(
-            block, g, p, rho, choice, worth, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least
+            block, g, p, rho, choice, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least
         )
         if w < -1e299:
             return -1e300
