@@ -1,0 +1,136 @@
+"""The link-free master: patterns, the LP by windows, plans and proofs from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import roofalloc as ra
+from oracle import optimum
+from roofalloc.instance import Instance
+from roofalloc.problem import Problem, Stage, compile_problem
+from roofalloc.solvers import relaxation as room
+from roofalloc.solvers.base import Run
+from roofalloc.solvers.cuts import Hosting
+from roofalloc.solvers.prices.master import able, refine
+from roofalloc.solvers.prices.patterns import appraise, list_patterns
+from roofalloc.solvers.relaxation import Prices, certificate, relax
+from strategies import instances
+
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+FLAVOURS: list[dict[str, Any]] = [{}, {"least_capital": True}, {"unlimited": True}, {"floors": False}]
+
+
+def first(problem: Problem) -> Stage:
+    return Stage(0, problem.stages[0])
+
+
+def no_prices(problem: Problem) -> Prices:
+    return Prices(
+        np.zeros(problem.n_villages),
+        np.zeros(problem.n_sources),
+        np.zeros(problem.n_points),
+        {},
+        {},
+        np.zeros(problem.n_classes),
+        {},
+        {},
+    )
+
+
+# --- patterns ------------------------------------------------------------------------------------------
+
+
+def test_patterns_are_all_that_fits_on_each_connection_point() -> None:
+    problem = compile_problem(ra.generate("town", 3))
+    patterns = list_patterns(problem)
+    assert patterns is not None
+    hosting = Hosting(problem)
+    for point, options in hosting.options.items():
+        group = patterns.group_of[problem.option_roof[options[0]]]
+        here = patterns.matrix[patterns.ptr[group] : patterns.ptr[group + 1]]
+        expected = hosting.patterns(point)
+        assert expected is not None
+        assert sorted(map(tuple, here[:, options].toarray())) == sorted(map(tuple, expected))
+        assert here.sum() == expected.sum()
+    assert patterns.matrix.shape[0] == patterns.ptr[-1]
+
+
+def test_roofs_of_a_point_with_too_many_patterns_become_groups_of_their_own() -> None:
+    problem = compile_problem(ra.generate("hamlet", 1))
+    whole, split = list_patterns(problem), list_patterns(problem, most=5)
+    assert whole is not None
+    assert split is not None
+    assert len(whole.unlisted) == 0
+    assert len(split.unlisted) > 0
+    assert len(split.group) < len(whole.group)
+    assert (np.diff(split.ptr) > 0).all()
+
+
+@given(instances())
+@QUICK
+def test_appraisal_is_the_bound_that_the_auditor_evaluates(instance: Instance) -> None:
+    problem = compile_problem(instance)
+    stage = first(problem)
+    patterns = list_patterns(problem) if able(problem, stage) else None
+    if patterns is None:
+        return
+    draw = np.random.default_rng(1)
+    prices = replace(
+        no_prices(problem),
+        village=draw.random(problem.n_villages) * 20,
+        source=draw.random(problem.n_sources) * 20,
+        limit={c.position: draw.random() for c in problem.ceilings},
+        floor={f.position: draw.random() for f in problem.floors},
+    )
+    proved = ra.bound(instance, certificate(problem, stage, prices))
+    assert appraise(problem, stage, patterns, prices).bound == pytest.approx(
+        float(proved), rel=1e-9, abs=1e-9
+    )
+
+
+# --- the LP --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids="".join)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_refined_prices_prove_the_optimum_of_the_relaxation(
+    flavour: dict[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = ra.generate("town", seed, **flavour)
+    problem = compile_problem(instance)
+    stage = first(problem)
+    monkeypatch.setattr(room, "WHOLE", 0)
+    monkeypatch.setattr(room, "TAIL", 0.0)
+    relaxed = relax(problem, stage, Run())
+    assert relaxed is not None
+    off = replace(relaxed.prices, village=relaxed.prices.village * 1.3, source=relaxed.prices.source * 0.6)
+    for prices in (relaxed.prices, off):
+        refined = refine(problem, stage, prices, Run())
+        assert refined is not None
+        assert refined.value == pytest.approx(refined.bound, rel=1e-8)
+        # The relaxation takes the reserve off the incomes, a fen or two an option.
+        assert refined.bound == pytest.approx(relaxed.bound, rel=2e-6)
+        proved = ra.bound(instance, certificate(problem, stage, refined.prices))
+        assert float(proved) == pytest.approx(refined.bound, rel=1e-9)
+
+
+@given(instances())
+@QUICK
+def test_refining_from_no_prices_at_all_ends_at_a_bound_that_excludes_nothing(instance: Instance) -> None:
+    problem = compile_problem(instance)
+    stage = first(problem)
+    refined = refine(problem, stage, no_prices(problem), Run())
+    if refined is None:
+        return
+    proved = ra.bound(instance, certificate(problem, stage, refined.prices))
+    assert refined.bound == pytest.approx(float(proved), rel=1e-9, abs=1e-9)
+    best = optimum(instance)
+    if best.status == "infeasible":
+        return
+    value = best.best[stage.term.term]
+    assert float(proved) >= float(-value if stage.term.term == "-capital" else value) - 1e-9
