@@ -147,13 +147,16 @@ def _options_fit(problem: Problem, option: Ints) -> bool:
     return True
 
 
-def finance(problem: Problem, option: Ints, guide: Floats | None = None) -> Ints | None:
+def finance(
+    problem: Problem, option: Ints, guide: Floats | None = None, income_price: Floats | None = None
+) -> Ints | None:
     """Draw the capital of the built options from the sources, in whole fen.
 
     Parameters
     ----------
     option : (n_roofs,) option of each roof, -1 for none
     guide : (n_draws,) a financing in fractions of a fen to be rounded; None: the cheapest
+    income_price : (n_roofs,) what a yuan of debt service costs at each roof; None: the same everywhere
 
     Returns
     -------
@@ -186,7 +189,7 @@ def finance(problem: Problem, option: Ints, guide: Floats | None = None) -> Ints
         result[open_[done]] = near[done]
         np.subtract.at(left, problem.draw_source[open_[done]], near[done])
         if (left < 0).any():
-            return finance(problem, option)
+            return finance(problem, option, None, income_price)
         open_ = open_[~done]
     if not len(open_):
         return result
@@ -201,6 +204,8 @@ def finance(problem: Problem, option: Ints, guide: Floats | None = None) -> Ints
     np.subtract.at(rest, roof_row, low)
     np.subtract.at(left, source, low)
     weight = problem.source_rate[source] / RATE
+    if income_price is not None:
+        weight = weight * income_price[problem.draw_roof[open_]]
     n = len(open_)
     rows = np.concatenate([roof_row, len(roofs) + source])
     columns = np.tile(np.arange(n), 2)
@@ -210,7 +215,7 @@ def finance(problem: Problem, option: Ints, guide: Floats | None = None) -> Ints
     highs = pass_lp(weight, np.zeros(n), (high - low).astype(float), matrix, lower, upper)
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return finance(problem, option) if guide is not None else None
+        return finance(problem, option, None, income_price) if guide is not None else None
     # A vertex of a transportation problem with integer data is integral.
     part = np.rint(np.array(highs.getSolution().col_value)).astype(np.int64)
     result[open_] = low + part

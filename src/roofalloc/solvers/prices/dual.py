@@ -27,6 +27,7 @@ SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
 CHECK = 80  # iterations to the first check of the bound; later ones come at growing distances
 FREEZE = 200  # iterations from which classes far from the margin stand still
+MARGIN, MARGIN_HEADS = 0.001, 4.0  # beyond a floor, as a part of it and in heads (or weights, or villages)
 NARROW = 400  # iterations from which the band is a third
 BAND = 0.3  # of a class's worth, how near the margin it must be to move
 
@@ -34,13 +35,18 @@ T = TypeVar("T")
 
 
 class Pool(NamedTuple):
-    """Columns of a block: up to ``size`` combinations, with their financing, for each group."""
+    """Columns of a block: up to ``size`` combinations, with their financing, for each group.
+
+    A group's columns stand one after the other from its first slot (resource, draw) times ``size`` + 1; the
+    place behind the last is scratch.
+    """
 
     size: int
     number: Ints
     option: Ints
     net: Floats
     use: Floats
+    fill: Floats
     weight: Floats
     anchor: Floats
     age: Ints
@@ -164,6 +170,8 @@ class FirstOrder:
         self.executor = ThreadPoolExecutor(threads) if threads > 1 else None
         self.states: list[State] = []
         self.omega = 1.0
+        # A little more than floors ask for, so that rounding keeps them; the bound is that of the floors.
+        self.aim = np.where(field.level > 0, field.level * (1 + MARGIN) + MARGIN_HEADS / field.floor_scale, 0.0)
 
     def _each(self, work: Callable[[int], T]) -> list[T]:
         numbers = range(len(self.field.blocks))
@@ -383,7 +391,7 @@ class FirstOrder:
             d = new - self.rho
             dy += float((d * d / self.sigma_rho).sum())
             self.rho = weight * (new + d) + (1 - weight) * self.rho0
-            new = np.maximum(0, self.phi + self.sigma_phi * self.omega * (field.level - raised.sum(0)))
+            new = np.maximum(0, self.phi + self.sigma_phi * self.omega * (self.aim - raised.sum(0)))
             d = new - self.phi
             dy += float((d * d / self.sigma_phi).sum())
             self.phi = weight * (new + d) + (1 - weight) * self.phi0
@@ -448,6 +456,7 @@ def _pool(block: Block) -> Pool:
         option=np.zeros(roofs * (size + 1), np.int64),
         net=np.zeros(roofs * (size + 1)),
         use=np.zeros(resources * (size + 1)),
+        fill=np.zeros(len(block.draw_rate) * (size + 1)),
         weight=np.zeros(groups * size),
         anchor=np.zeros(groups * size),
         age=np.full(groups * size, -1, np.int64),

@@ -222,6 +222,10 @@ def price(block, p, rho, pool, add, sample):
             pool.option[s0 * (size + 1) + size * n + s] = choice[s]
         for r in range(m_r):
             pool.use[r0 * (size + 1) + size * m_r + r] = 0.0
+        f0 = block.draw_ptr[s0]
+        n_f = block.draw_ptr[s0 + n] - f0
+        for f in range(n_f):
+            pool.fill[f0 * (size + 1) + size * n_f + f] = 0.0
         for s in range(n):
             k = choice[s]
             if k < 0:
@@ -234,6 +238,7 @@ def price(block, p, rho, pool, add, sample):
                 if fill[d] > 0.0:
                     net -= block.draw_rate[d0 + d] * fill[d]
                     pool.use[r0 * (size + 1) + size * m_r + block.draw_res[d0 + d]] += fill[d]
+                    pool.fill[f0 * (size + 1) + size * n_f + d0 - f0 + d] = fill[d]
             for e in range(block.ceil_ptr[k], block.ceil_ptr[k + 1]):
                 pool.use[r0 * (size + 1) + size * m_r + block.ceil_res[e]] += block.ceil_use[e]
             pool.net[s0 * (size + 1) + size * n + s] = net
@@ -262,6 +267,8 @@ def price(block, p, rho, pool, add, sample):
             pool.net[s0 * (size + 1) + m * n + s] = pool.net[s0 * (size + 1) + size * n + s]
         for r in range(m_r):
             pool.use[r0 * (size + 1) + m * m_r + r] = pool.use[r0 * (size + 1) + size * m_r + r]
+        for f in range(n_f):
+            pool.fill[f0 * (size + 1) + m * n_f + f] = pool.fill[f0 * (size + 1) + size * n_f + f]
         pool.age[g * size + m] = pool.clock[0]
         pool.weight[g * size + m] = 0.0
         pool.anchor[g * size + m] = 0.0

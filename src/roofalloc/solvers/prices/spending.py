@@ -1,0 +1,263 @@
+"""Whole options made to fit, and the capital that is left spent: exact integers, guided by prices.
+
+First roofs step down (to a smaller option, or to none) where a ceiling or a connection point is overdrawn, the least
+worth per unit first; then roofs step up with what is left of the sources, the most worth per yuan first.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from roofalloc.problem import RATE, Choice, Floats, Ints, Problem
+
+from ..settle import finance
+
+PASSES = 3
+
+
+def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, Ints] | None:
+    """Options within every limit, with a financing in whole fen.
+
+    Parameters
+    ----------
+    choice : options, perhaps beyond ceilings and sources, and a financing as a guide
+    income_price : (n_roofs,) what a yuan of yearly income is worth at each roof
+
+    Returns
+    -------
+    (n_roofs,) options and (n_draws,) fen; None where what must be built cannot be financed
+    """
+    option = choice.option.copy()
+    uses, amounts = _limits(problem)
+    rate = problem.source_rate[problem.draw_source] / RATE
+    usual = np.zeros(problem.n_roofs)
+    count = np.maximum(np.bincount(problem.draw_roof, minlength=problem.n_roofs), 1)
+    np.add.at(usual, problem.draw_roof, rate)
+    usual = (usual / count)[problem.option_roof]
+    worth = income_price[problem.option_roof] * (problem.income - usual * problem.capital)
+    _step_down(problem, option, uses, amounts, worth)
+    relative = income_price / max(float(income_price.max(initial=0.0)), 1e-300)
+    guide = None if choice.draws is None else _within_sources(problem, choice, option)
+    draws = finance(problem, option, guide, relative)
+    while draws is None:
+        # The sources cannot give it: the dearest hundredth of what may go, goes.
+        on = np.flatnonzero((option >= 0) & ~problem.must)
+        on = on[problem.capital[option[on]] > 0]
+        if not len(on):
+            return None
+        weak = on[np.argsort(worth[option[on]] / problem.capital[option[on]], kind="stable")]
+        option[weak[: max(1, len(weak) // 100)]] = -1
+        draws = finance(problem, option, guide, relative)
+    _spend(problem, option, draws, uses, amounts, income_price, worth)
+    return option, draws
+
+
+def _within_sources(problem: Problem, choice: Choice, option: Ints) -> Floats:
+    """The choice's financing, scaled where options stepped down, without what sources do not have.
+
+    Where a source is overdrawn, some of its roofs forgo it altogether and are financed by what is left of the others:
+    elsewhere nothing moves, since which market bears the debt is what the prices do not say.
+    """
+    assert choice.draws is not None
+    before = np.where(choice.option >= 0, problem.capital[choice.option], 0)
+    after = np.where(option >= 0, problem.capital[option], 0)
+    scale = np.where(before > 0, after / np.maximum(before, 1), 0.0)[problem.draw_roof]
+    guide: Floats = choice.draws * scale
+    used = np.bincount(problem.draw_source, guide, problem.n_sources)
+    forgo = np.zeros(problem.n_draws, bool)
+    for s in np.flatnonzero(used > problem.source_amount).tolist():
+        mine = np.flatnonzero((problem.draw_source == s) & (guide > 0))
+        # Spread over the country, so that no market loses more than its part.
+        mine = mine[np.argsort((np.arange(len(mine)) * 0.6180339887) % 1.0, kind="stable")]
+        over = used[s] - problem.source_amount[s]
+        forgo[mine[: int(np.searchsorted(np.cumsum(guide[mine]), over)) + 1]] = True
+    open_roof = np.zeros(problem.n_roofs, bool)
+    open_roof[problem.draw_roof[forgo]] = True
+    guide[forgo] = 0.0
+    left = problem.source_amount - np.bincount(problem.draw_source, guide, problem.n_sources)
+    given = np.bincount(problem.draw_roof, guide, problem.n_roofs)
+    draw, of_option = problem.draw_option
+    chosen = option[problem.draw_roof[draw]] == of_option
+    cap = np.zeros(problem.n_draws)
+    cap[draw[chosen]] = np.minimum(problem.draw_cap, problem.capital[of_option])[chosen]
+    rate = problem.source_rate[problem.draw_source]
+    for i in np.flatnonzero(open_roof).tolist():
+        draws = problem.sources_of[i]
+        lack = after[i] - given[i]
+        # The cheapest debt first, and not again from what was overdrawn.
+        for d in draws[np.argsort(rate[draws], kind="stable")].tolist():
+            part = min(lack, left[problem.draw_source[d]], cap[d] - guide[d])
+            if part > 0 and not forgo[d]:
+                guide[d] += part
+                left[problem.draw_source[d]] -= part
+                lack -= part
+    return guide
+
+
+def _limits(problem: Problem) -> tuple[Ints, Ints]:
+    """Ceilings as rows over options, (n_ceilings, n_options), and their amounts."""
+    rows = [
+        np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0) for c in problem.ceilings
+    ]
+    uses = np.array(rows, np.int64).reshape(len(rows), problem.n_options)
+    return uses, np.array([c.amount for c in problem.ceilings], np.int64)
+
+
+def _step_down(problem: Problem, option: Ints, uses: Ints, amounts: Ints, worth: Floats) -> None:
+    """Let roofs step down until ceilings and connection points hold; ``option`` changes in place."""
+    if problem.n_points:
+        on = np.flatnonzero((option >= 0) & (problem.point >= 0))
+        load = np.bincount(problem.point[on], problem.watts[option[on]], problem.n_points).astype(np.int64)
+        for g in np.flatnonzero(load > problem.point_limit).tolist():
+            inside = on[problem.point[on] == g]
+            _shrink(problem, option, inside, problem.watts, int(load[g] - problem.point_limit[g]), worth)
+    for use, amount in zip(uses, amounts.tolist(), strict=True):
+        on = np.flatnonzero(option >= 0)
+        on = on[use[option[on]] > 0]
+        over = int(use[option[on]].sum()) - amount
+        if over > 0:
+            _shrink(problem, option, on, use, over, worth)
+
+
+def _shrink(problem: Problem, option: Ints, roofs: Ints, use: Ints, over: int, worth: Floats) -> None:
+    moves = []
+    for i in roofs.tolist():
+        now = int(option[i])
+        lower = range(int(problem.option_ptr[i]), int(problem.option_ptr[i + 1]))
+        for k in (*lower, *(() if problem.must[i] else (-1,))):
+            saved = int(use[now]) - (int(use[k]) if k >= 0 else 0)
+            heavier = k >= 0 and problem.watts[k] > problem.watts[now]
+            if saved > 0 and not heavier:
+                lost = float(worth[now] - (worth[k] if k >= 0 else 0.0))
+                moves.append((lost / min(saved, over), i, k, saved))
+    done = set()
+    for _, i, k, saved in sorted(moves):
+        if over <= 0:
+            return
+        if i not in done:
+            option[i] = k
+            done.add(i)
+            over -= saved
+
+
+def _spend(
+    problem: Problem, option: Ints, draws: Ints, uses: Ints, amounts: Ints, income_price: Floats, worth: Floats
+) -> None:
+    """Let roofs step up while capital lasts; ``option`` and ``draws`` change in place."""
+    on = np.flatnonzero(option >= 0)
+    load = np.zeros(problem.n_points, np.int64)
+    at = on[problem.point[on] >= 0]
+    np.add.at(load, problem.point[at], problem.watts[option[at]])
+    left = problem.source_amount.copy()
+    np.subtract.at(left, problem.draw_source, draws)
+    room = amounts - uses[:, option[on]].sum(axis=1)
+    space = problem.point_limit - load
+    which, ptr = _rows_of(uses)
+    cap_ptr = np.searchsorted(problem.draw_option[0], np.arange(problem.n_draws + 1))
+    draw_ptr = np.searchsorted(problem.draw_roof, np.arange(problem.n_roofs + 1))
+    for _ in range(PASSES):
+        now = option[problem.option_roof]
+        more = problem.capital - np.where(now >= 0, problem.capital[now], 0)
+        gain = worth - np.where(now >= 0, worth[now], 0.0)
+        can = (gain > 0) & (problem.new[problem.option_roof])
+        score = np.where(more > 0, gain / np.maximum(more, 1), np.inf)
+        candidates = np.flatnonzero(can)
+        candidates = candidates[np.argsort(-score[candidates], kind="stable")]
+        moved = _step_up(
+            candidates,
+            problem.option_roof,
+            option,
+            problem.watts,
+            problem.capital,
+            problem.income,
+            problem.point,
+            space,
+            draw_ptr,
+            problem.draw_source,
+            problem.source_rate / RATE,
+            problem.draw_cap,
+            cap_ptr,
+            problem.option_ptr,
+            draws,
+            left,
+            which,
+            ptr,
+            uses,
+            room,
+        )
+        if not moved:
+            break
+
+
+def _rows_of(uses: Ints) -> tuple[Ints, Ints]:
+    """For each option the ceilings that it uses: their numbers, and where each option's begin."""
+    row, option = np.nonzero(uses)
+    order = np.argsort(option, kind="stable")
+    return row[order].astype(np.int64), np.searchsorted(option[order], np.arange(uses.shape[1] + 1)).astype(np.int64)
+
+
+@nb.njit(cache=True, nogil=True)
+def _step_up(
+    candidates, option_roof, option, watts, capital, income, point, space, draw_ptr, draw_source, rate,
+    draw_cap, cap_ptr, option_ptr, draws, left, which, ptr, uses, room,
+):  # fmt: skip
+    moved = 0
+    order = np.zeros(64, np.int64)
+    part = np.zeros(64, np.int64)
+    for t in range(len(candidates)):
+        k = candidates[t]
+        i = option_roof[k]
+        now = option[i]
+        if now == k:
+            continue
+        w0 = watts[now] if now >= 0 else 0
+        g = point[i]
+        if g >= 0 and watts[k] - w0 > space[g]:
+            continue
+        fits = True
+        for e in range(ptr[k], ptr[k + 1]):
+            c = which[e]
+            used = uses[c, now] if now >= 0 else 0
+            if uses[c, k] - used > room[c]:
+                fits = False
+                break
+        if not fits:
+            continue
+        d0 = draw_ptr[i]
+        n = draw_ptr[i + 1] - d0
+        debt0 = 0.0
+        for d in range(n):
+            debt0 += rate[draw_source[d0 + d]] * draws[d0 + d]
+        # Cheapest debt first, out of what is left and what the roof gives back.
+        for d in range(n):
+            at = d
+            while at > 0 and rate[draw_source[d0 + order[at - 1]]] > rate[draw_source[d0 + d]]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = d
+        lack = capital[k]
+        debt = 0.0
+        for q in range(n):
+            d = order[q]
+            s = draw_source[d0 + d]
+            most = min(left[s] + draws[d0 + d], draw_cap[cap_ptr[d0 + d] + k - option_ptr[i]])
+            x = min(lack, most)
+            part[d] = x
+            debt += rate[s] * x
+            lack -= x
+        if lack > 0:
+            continue
+        before = (income[now] if now >= 0 else 0) - debt0
+        if income[k] - debt <= before:
+            continue
+        for d in range(n):
+            left[draw_source[d0 + d]] += draws[d0 + d] - part[d]
+            draws[d0 + d] = part[d]
+        if g >= 0:
+            space[g] -= watts[k] - w0
+        for c in range(len(room)):
+            room[c] -= uses[c, k] - (uses[c, now] if now >= 0 else 0)
+        option[i] = k
+        moved += 1
+    return moved
