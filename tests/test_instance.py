@@ -184,6 +184,23 @@ def test_numbers_are_written_as_minimal_decimals(values: list[int], places: int)
         assert text != "-0"
 
 
+@given(
+    st.lists(
+        st.none()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.integers(-(10**9), 10**9).map(lambda k: k / 10**7)
+    )
+)
+def test_doubles_are_written_by_their_shortest_representation(values: list[float | None]) -> None:
+    texts = columns.double_texts(pl.Series("lon", values, dtype=pl.Float64)).to_list()
+    assert [None if text is None else float(text) for text in texts] == values
+    assert all(text is None or "e" not in text.lower() for text in texts)
+    for text, value in zip(texts, values, strict=True):
+        if text is not None:
+            assert Decimal(text) == Decimal(repr(value))
+            assert "." not in text or text[-1] not in "0."
+
+
 def test_order_of_rows_and_spelling_of_numbers_do_not_matter(city: Instance) -> None:
     other = copy.deepcopy(CITY)
     for table in ("regions", "sources", "roofs", "villages", "households"):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from . import columns as c
@@ -55,7 +56,8 @@ def _array(table: str, frame: pl.DataFrame, nested: Mapping[str, pl.Series], bet
     for start in range(0, frame.height, _ROWS):
         inner = {name: texts.slice(start, _ROWS) for name, texts in nested.items()}
         texts = rows(file_columns(table, frame.slice(start, _ROWS)), inner)
-        yield (lead + texts.str.join("," + between).item()).encode()
+        yield lead.encode()
+        yield texts.str.join("," + between).cast(pl.Binary).item()
         lead = "," + between
     yield b"]" if frame.height else b"[]"
 
@@ -93,8 +95,13 @@ class Cells:
     def __init__(self, values: pl.Series, spec: c.Column) -> None:
         self.spec = spec
         self.numeric = spec.kind in ("number", "float")
+        self.same: str | None = None  # what every cell holds, if it is one number
         if spec.kind == "number":
-            values = c.decimal_texts(values, spec.places)
+            if len(values) and not values.null_count() and values.min() == values.max():
+                self.same = c.decimal_text(values[0], spec.places)
+                values = pl.repeat(self.same, len(values), eager=True)
+            else:
+                values = c.decimal_texts(values, spec.places)
         elif spec.kind == "float":
             values = c.double_texts(values)
         self.texts = values.alias(spec.name)
@@ -109,25 +116,31 @@ def rows(columns: Mapping[str, Cells], nested: Mapping[str, pl.Series] | None = 
     found |= {name: ("", texts, "") for name, texts in (nested or {}).items()}
     # commas come after the columns before the first one that is always there, and before those after it
     anchor = min(name for name, (_, texts, _) in found.items() if not texts.null_count())
-    parts: list[pl.Expr] = [pl.lit("{")]
+    same = {name: cells.same for name, cells in columns.items()}
+    parts: list[pl.Expr] = []
+    text = "{"  # literal text between two columns: the fewer pieces, the faster
     for name in sorted(found):
         before, texts, after = found[name]
-        lead = pl.lit(("," if name > anchor else "") + dump(name) + ":" + before)
-        tail = pl.lit(after + ("," if name < anchor else ""))
-        if not texts.null_count():
-            parts += [lead, pl.col(name), tail]
+        lead = ("," if name > anchor else "") + dump(name) + ":" + before
+        tail = after + ("," if name < anchor else "")
+        if parts and (value := same.get(name)) is not None:
+            text += lead + value + tail
+        elif not texts.null_count():
+            parts += [pl.lit(text + lead), pl.col(name)]
+            text = tail
         elif texts.null_count() < len(texts):
-            parts.append(pl.concat_str(lead, name, tail).fill_null(""))
+            parts += [pl.lit(text), pl.concat_str(pl.lit(lead), name, pl.lit(tail)).fill_null("")]
+            text = ""
     frame = pl.DataFrame({name: texts for name, (_, texts, _) in found.items()})
-    return frame.select(pl.concat_str(*parts, pl.lit("}")).alias("row")).to_series()
+    return frame.select(pl.concat_str(*parts, pl.lit(text + "}")).alias("row")).to_series()
 
 
 def escaped(texts: pl.Series) -> pl.Series:
     """Text as it stands between the quotes of a JSON string."""
-    special = texts.str.contains(r'["\\\x00-\x1f]')
-    if not special.any():
+    joined = texts.drop_nulls().str.join("").cast(pl.Binary).item()
+    if b'"' not in joined and b"\\" not in joined and not (np.frombuffer(joined, np.uint8) < 32).any():
         return texts
-    where = special.arg_true()
+    where = texts.str.contains(r'["\\\x00-\x1f]').arg_true()
     return texts.clone().scatter(where, [dump(text)[1:-1] for text in texts.gather(where)])
 
 

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 #: The largest number in memory units; totals stay below it too, so that sums fit 64 bits with room to spare.
@@ -342,10 +343,7 @@ def exact_integers(values: pl.Series, places: int) -> tuple[pl.Series, dict[str,
     if values.dtype.is_decimal():
         return _from_text(values.cast(pl.String), places)
     doubles = values.cast(pl.Float64).to_numpy()
-    with np.errstate(all="ignore"):
-        scaled = np.rint(doubles * 10.0**places)
-        # k / 10^places with at most 15 digits is the shortest representation of its double
-        short = (np.abs(scaled) < 1e15) & (scaled / 10.0**places == doubles)
+    scaled, short = _scaled(doubles, places)
     exact = pl.Series(np.where(short, scaled, 0.0).astype(np.int64))
     simple = pl.Series(short) & values.is_not_null()
     if (simple | values.is_null()).all():
@@ -426,6 +424,8 @@ def decimal_text(value: int, places: int) -> str:
 
 def decimal_texts(values: pl.Series, places: int) -> pl.Series:
     """`decimal_text` of a whole column of integers."""
+    if not places:
+        return values.cast(pl.String)
     rest = values.abs() % 10**places
     if not rest.sum():
         whole: pl.Series = values // 10**places
@@ -446,8 +446,27 @@ def decimal_texts(values: pl.Series, places: int) -> pl.Series:
 
 def double_texts(values: pl.Series) -> pl.Series:
     """Doubles as minimal decimals of their shortest representation, without exponents."""
-    texts = [None if x is None else _plain(x) for x in values]
-    return pl.Series(values.name, texts, dtype=pl.String)
+    places = 7  # of a degree a centimetre
+    found = values.to_numpy()
+    scaled, simple = _scaled(found, places)
+    simple &= (found != 0) | ~np.signbit(found)
+    whole = pl.Series(values.name, np.where(simple, scaled, 0.0).astype(np.int64))
+    texts = decimal_texts(whole, places)
+    if simple.all():
+        return texts
+    rest = np.flatnonzero(~simple)
+    odd = [None if x is None else _plain(x) for x in values.gather(rest)]
+    return texts.scatter(rest, pl.Series(odd, dtype=pl.String))
+
+
+def _scaled(
+    values: npt.NDArray[np.float64], places: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Doubles times 10^places as whole numbers, and where that is exactly their shortest representation."""
+    with np.errstate(all="ignore"):
+        scaled = np.rint(values * 10.0**places)
+        # k / 10^places with at most 15 digits is the shortest representation of its double
+        return scaled, (np.abs(scaled) < 1e15) & (scaled / 10.0**places == values)
 
 
 def _plain(x: float) -> str:
