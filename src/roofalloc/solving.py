@@ -148,6 +148,9 @@ def solve(
     _arguments(gap, time_limit, threads)
     now = time.monotonic()
     journal = _Journal(now, None if time_limit is None else now + _for_search(time_limit), on_progress)
+    # Seconds of a large instance, which would otherwise follow the search: it runs beside it.
+    naming = threading.Thread(target=lambda: instance.sha256, daemon=True)
+    naming.start()
     with _signals(journal):
         with journal.phase("compile"):
             journal.tell("compile", instance.policy.objective[0].term, None, None)
@@ -156,12 +159,11 @@ def solve(
                 _ = problem.pairs  # too many are refused now, not in the middle of the search
         variant = _pick(solver, problem)
         search = registry.load(variant)
-        parts = problem.parts()
-        if len(parts) > 1:
-            search = by_parts(search, parts)
         with journal.phase("solve"):
             given = None if start is None else _from_plan(problem, start)
-            outcome = _lexicographic(problem, search, gap, seed, threads, given, options or {}, journal)
+            outcome = _lexicographic(
+                problem, variant, search, gap, seed, threads, given, options or {}, journal
+            )
         if journal.error is not None:
             raise journal.error
         record = {
@@ -170,6 +172,7 @@ def solve(
             "seed": seed,
             "options": {"gap": gap, **(options or {})},
         }
+        naming.join()
         plan = _plan(problem, outcome, record)
         with journal.phase("check"):
             report = check(instance, plan)
@@ -241,6 +244,7 @@ class _Outcome:
 
 def _lexicographic(
     problem: Problem,
+    variant: Variant,
     search: Solve,
     gap: float,
     seed: int,
@@ -265,7 +269,12 @@ def _lexicographic(
             options=options,
             cancelled=lambda: journal.cancelled,
         )
-        found = _Term(problem, stage, run, journal).solve(search)
+        found = _Term(problem, stage, run, journal)
+        if registry.leads(variant, problem, stage):
+            found.follow(search)
+        else:
+            parts = problem.parts()
+            found.solve(by_parts(search, parts) if len(parts) > 1 else search)
         if found.infeasible:
             return _Outcome(
                 "proved", status="infeasible", conflict=found.conflict, certificates=_some(found.prices)
@@ -338,11 +347,13 @@ class _Term:
             self.journal.tell(self.phase, self.term.term, *self._figures())
         return self.journal.cancelled
 
-    def _report(self, choice: Choice | None, bound: float | None) -> None:
+    def _report(self, choice: Choice | Decisions | None, bound: float | None) -> None:
         if bound is not None:
             self._bound(bound)
         improved = False
-        if choice is not None:
+        if isinstance(choice, Decisions):
+            improved = self._offer(choice)
+        elif choice is not None:
             improved = self._offer(settle(self.problem, choice, self.stage))
         if not improved:
             self.journal.tell(self.phase, self.term.term, *self._figures())
@@ -371,7 +382,27 @@ class _Term:
         return rounded_bound(self.problem.instance, self.term.term, score_bound)
 
     # --- the steps
+    def follow(self, search: Solve) -> None:
+        """Let a variant lead: its prices certify, its plans are offered."""
+        if self._refuse():
+            return
+        self._certify(Certificate(self.term.term))
+        self.phase = "search"
+        answer = self._search(search, self.run)
+        if answer.infeasible:
+            answer = self._explain_infeasible(answer)
+        if self.infeasible:
+            return
+        if self.decisions is None:
+            self._construct(None, self.run)
+        if self.decisions is None:
+            self._offer(_nothing(self.problem, self.stage))
+        self.stopped = answer.stopped
+        if self.stopped in ("proved", "gap"):
+            self.stopped = "proved" if self._closed(self._best_bound()) else "gap"
+
     def solve(self, search: Solve) -> _Term:
+        """Relax, certify, construct; then let a variant search."""
         if self._refuse():
             return self
         large = self.problem.n_options + self.problem.n_classes + len(self.problem.arc_tail) >= LARGE
