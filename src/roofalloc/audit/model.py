@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import ref
 
 import numpy as np
@@ -124,6 +124,8 @@ class Model:
         self.household_ids = instance.households["id"]
         self.demands = _demands(instance, self.village_ids, self.collective_row)
         self._links: tuple[Links | None] | None = None
+        self._places: dict[str, dict[str, int]] = {}
+        self.layout: Any = None  # of the bound's formula, made where it is needed
 
     @classmethod
     def of(cls, instance: Instance) -> Model:
@@ -140,6 +142,19 @@ class Model:
         if self._links is None:
             self._links = (derive_links(instance),)
         return self._links[0]
+
+    def place(self, kind: str) -> dict[str, int]:
+        """Positions by id of villages, sources, connection points, roofs, or regions of fairness."""
+        if kind not in self._places:
+            ids = {
+                "village": self.village_ids,
+                "source": self.source_ids,
+                "connection point": self.point_ids,
+                "roof": self.roof_ids,
+                "region of fairness": self.forest.ids[self.fair_regions],
+            }
+            self._places[kind] = {name: at for at, name in enumerate(ids[kind])}
+        return self._places[kind]
 
     @cached_property
     def roof_options(self) -> list[list[int]]:
