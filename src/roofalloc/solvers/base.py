@@ -46,7 +46,7 @@ class Run:
     fen : decide financing and debt in whole fen, rounded up per roof: exact, slow, and only `highs` does
     options : back end options of the user, verbatim
     cancelled : true once the user wants to stop; ask it often
-    report : call with each better choice, and with the bound (a score; None where unknown)
+    report : call with each better choice (or exact decisions), and with the bound (a score; None: unknown)
     certify : call with prices, or a certificate, that prove a better bound; the auditor evaluates them
     """
 
@@ -60,7 +60,7 @@ class Run:
     fen: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
-    report: Callable[[Choice | None, float | None], None] = lambda choice, bound: None
+    report: Callable[[Choice | Decisions | None, float | None], None] = lambda choice, bound: None
     certify: Callable[[Prices | Certificate], None] = lambda proof: None
 
     @property
@@ -110,6 +110,8 @@ class Variant:
     extra : the extra of roofalloc that installs them; None for core dependencies
     exact : reaches the optimum, given time
     bounds : gives bounds of its own
+    leads : ``module:function``, (problem, stage) -> bool: whether for a stage the variant brings prices, bounds
+        and plans of its own, so that no relaxation is solved for it; None: never
     terms : the kinds of terms it can optimise
     switches : the policy switches it keeps
     """
@@ -121,6 +123,7 @@ class Variant:
     extra: str | None = None
     exact: bool = True
     bounds: bool = True
+    leads: str | None = None
     terms: frozenset[str] = frozenset({"people", "villages", "-capital", "-links", "fairness"})
     switches: frozenset[str] = frozenset(
         {"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"}

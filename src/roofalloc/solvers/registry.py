@@ -18,13 +18,20 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from roofalloc.errors import MissingExtraError, UsageError
-from roofalloc.problem import Problem
+from roofalloc.problem import Problem, Stage
 
 from .base import Solve, Variant
 
 GROUP = "roofalloc.solvers"
 
 BUILT_IN = (
+    Variant(
+        name="prices",
+        title="Prices first: a first-order dual, markets, windows and one tree",
+        home="roofalloc.solvers.prices:solve",
+        requires=("highspy", "numba"),
+        leads="roofalloc.solvers.prices:leads",
+    ),
     Variant(
         name="highs",
         title="HiGHS, the whole model as arrays, with live plans and bounds",
@@ -91,6 +98,14 @@ def load(variant: Variant) -> Solve:
         )
     module, function = variant.home.split(":")
     return cast(Solve, getattr(import_module(module), function))
+
+
+def leads(variant: Variant, problem: Problem, stage: Stage) -> bool:
+    """Whether a variant brings prices, bounds and plans of its own for a stage; see `Variant.leads`."""
+    if variant.leads is None:
+        return False
+    module, function = variant.leads.split(":")
+    return bool(getattr(import_module(module), function)(problem, stage))
 
 
 def can(variant: Variant, problem: Problem) -> list[str]:

@@ -1,1 +1,40 @@
-"""Prices first: the engine that exploits what couples roofs and villages: few prices."""
+"""Prices first: the engine that exploits what couples roofs and villages, which is a few prices.
+
+====================  ==============================================================================
+`blocks`              the problem as compact arrays, in blocks that only sources, ceilings and floors couple
+`dual`, `kernels`     the best prices by a first-order method, with the exact bound along the way
+`rounding`            whole options from its iterate; `spending`: within limits, and no capital left over;
+                      `paying`: who is reached, by flow, in the order of prices
+`patterns`, `master`  a link-free LP and MIP over all that is near the prices
+`pairing...`          one roof a village: prices on villages, and each roof's best set of them
+====================  ==============================================================================
+
+`solve` leads from one to the next. Where nothing of it applies, the whole model is given to HiGHS.
+"""
+
+from __future__ import annotations
+
+from roofalloc.problem import Problem, Stage
+
+from ..base import Answer, Run
+
+LARGE = 20_000  # options, classes and arcs; below, HiGHS solves the whole model to proof as fast
+
+
+def leads(problem: Problem, stage: Stage) -> bool:
+    """Whether the engine brings prices, bounds and plans of its own for a stage."""
+    from . import blocks
+
+    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
+    return size >= LARGE and problem.n_roofs > 0 and not problem.limits_links and blocks.can(problem, stage)
+
+
+def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
+    """Maximise the stage's term: by prices where the engine leads, else by HiGHS."""
+    if leads(problem, stage):
+        from . import engine
+
+        return engine.solve(problem, stage, run)
+    from .. import highs
+
+    return highs.solve(problem, stage, run)
