@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import roofalloc as ra
 from oracle import Oracle
 from roofalloc.instance import Instance, Term
-from roofalloc.problem import MOST_DEBT, RATE, Decisions, Problem, _ceil_product, compile_problem
+from roofalloc.problem import MOST_DEBT, RATE, Decisions, Problem, _ceil_product, _ordered, compile_problem
 from strategies import instances
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=40)
@@ -273,3 +273,25 @@ def test_parts_solved_apart_reach_what_the_whole_reaches(instance: Instance) -> 
         whole = ra.solve(instance)
     assert apart.status == whole.status
     assert [t.value for t in apart.objective] == [t.value for t in whole.objective]
+
+
+@QUICK
+@given(
+    st.integers(1, 30).flatmap(
+        lambda n: st.lists(
+            st.sampled_from([1, 7, 2**30, 2**61]).flatmap(
+                lambda most: st.lists(st.integers(0, most), min_size=n, max_size=n)
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+)
+def test_rows_are_ordered_by_keys_of_any_size_and_equal_ones_stay_as_they_stand(columns):
+    keys = [np.array(column, dtype=np.int64) for column in columns]
+    code, order = _ordered(keys)
+    rows = list(zip(*columns, strict=True))
+    assert order.tolist() == sorted(range(len(rows)), key=rows.__getitem__)
+    same = [rows[a] == rows[b] for a, b in pairwise(order)]
+    assert (np.diff(code) == 0).tolist() == same
+    assert (np.diff(code) >= 0).all()

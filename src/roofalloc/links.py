@@ -282,12 +282,15 @@ def positions(ids: pl.Series, wanted: pl.Series) -> IntArray:
         at = {name: position for position, name in reversed(list(enumerate(ids)))}
         at[None] = -1
         return np.array([at.get(name, -1) for name in wanted], dtype=np.int64)
+    if len(wanted) > 2 * len(ids):  # households stand village by village: look each run up once
+        runs = wanted.rle().struct.unnest()
+        if 2 * len(runs) < len(wanted):
+            return np.repeat(positions(ids, runs["value"]), runs["len"].to_numpy())
     table = pl.DataFrame({"id": ids, "position": np.arange(len(ids), dtype=np.int64)})
+    if not ids.is_sorted() or (ids == ids.shift()).any():
+        table = table.unique("id", keep="first")
     joined = (
-        wanted.cast(pl.String)
-        .alias("id")
-        .to_frame()
-        .join(table.unique("id", keep="first"), on="id", how="left", maintain_order="left")
+        wanted.cast(pl.String).alias("id").to_frame().join(table, on="id", how="left", maintain_order="left")
     )
     found: IntArray = joined["position"].fill_null(-1).to_numpy()
     return found
