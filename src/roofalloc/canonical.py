@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from . import columns as c
@@ -137,8 +136,8 @@ def rows(columns: Mapping[str, Cells], nested: Mapping[str, pl.Series] | None = 
 
 def escaped(texts: pl.Series) -> pl.Series:
     """Text as it stands between the quotes of a JSON string."""
-    joined = texts.drop_nulls().str.join("").cast(pl.Binary).item()
-    if b'"' not in joined and b"\\" not in joined and not (np.frombuffer(joined, np.uint8) < 32).any():
+    codes = c.text_bytes(texts)
+    if not ((codes < 32) | (codes == ord('"')) | (codes == ord("\\"))).any():
         return texts
     where = texts.str.contains(r'["\\\x00-\x1f]').arg_true()
     return texts.clone().scatter(where, [dump(text)[1:-1] for text in texts.gather(where)])

@@ -336,6 +336,9 @@ def exact_integers(values: pl.Series, places: int) -> tuple[pl.Series, dict[str,
         return _from_text(values, places)
     if values.dtype.is_integer():
         largest = LARGEST // 10**places
+        low, high = values.min(), values.max()
+        if low is None or (-largest <= low and high <= largest):
+            return values.cast(pl.Int64) * 10**places, {}
         wide = values.cast(pl.Int128)
         fits = (wide >= -largest) & (wide <= largest)
         exact = pl.select(pl.when(fits).then(wide)).to_series().cast(pl.Int64) * 10**places
@@ -413,6 +416,11 @@ def doubles(values: pl.Series) -> tuple[pl.Series, pl.Series]:
         wrong=pl.col("value").is_not_null() & ~number.is_finite().fill_null(False),
     )
     return found["number"], found["wrong"]
+
+
+def text_bytes(texts: pl.Series) -> npt.NDArray[np.uint8]:
+    """All texts of a column one after the other, in UTF-8."""
+    return np.frombuffer(texts.drop_nulls().str.join("").cast(pl.Binary).item(), np.uint8)
 
 
 def decimal_text(value: int, places: int) -> str:
