@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
@@ -47,12 +47,12 @@ class Case:
     ----------
     options : ``(n_options,)`` of `Layout.option`, which of them may stand
     empty : ``(n_roofs,)`` of `Layout.roofs`, which may have no station
-    classes : of some classes of demands their rows, and how many may be reached at least and at most
+    classes : of some classes a demand, how many there are, and how many are reached at least and at most
     """
 
     options: Mask
     empty: Mask
-    classes: Sequence[tuple[IntArray, int, int]] = field(default=())
+    classes: Sequence[tuple[int, int, int, int]] = ()
 
 
 class Layout:
@@ -416,8 +416,7 @@ class Formula:
             return -math.inf
         gains = self.gains()
         reached = total(demands.count * np.maximum(gains, 0)) + sum(
-            _change(int(gains[rows[0]]), total(demands.count[rows]), low, high)
-            for rows, low, high in case.classes
+            _change(int(gains[demand]), *numbers) for demand, *numbers in case.classes
         )
         return Fraction(stations + reached, WEIGHT * self.prices.unit) + self.prices.constant
 
@@ -446,9 +445,9 @@ class Formula:
             gains, (up, down) = rounded.gains(), rounded.gains_margin()
             sure = gains > down
             reached = self._sum_of_gains(sure) + self._exact_gains(np.flatnonzero(~sure & (gains > -up)))
-        for rows, low, high in case.classes:
-            one = self._exact_gains(rows[:1], positive=False) / int(demands.count[rows[0]])
-            reached += _change(one, total(demands.count[rows]), low, high)
+        for demand, *numbers in case.classes:
+            one = self._exact_gains(np.array([demand]), positive=False) / int(demands.count[demand])
+            reached += _change(one, *numbers)
         return reached + Fraction(stations, prices.unit * _MONEY) + prices.constant
 
     def exact_worth(self, options: IntArray) -> Ints:
@@ -538,9 +537,9 @@ class Formula:
         )
 
 
-def _change(gain: Any, people: int, low: int, high: int) -> Any:
-    """What it changes that of ``people`` like demands at least ``low``, at most ``high`` are reached."""
-    return low * gain + (min(high, people) - low - people) * max(gain, 0)
+def _change(gain: Any, there: int, low: int, high: int) -> Any:
+    """What it changes that of so many like demands at least ``low``, at most ``high`` are reached."""
+    return low * gain + (high - low - there) * max(gain, 0)
 
 
 def _dot(a: Ints, b: Ints) -> int:
@@ -640,10 +639,10 @@ def best(
     portion = np.cumsum(n_combined[n_combined <= _LISTED]) // _AT_ONCE
     listed = []
     for groups in np.split(few, np.flatnonzero(np.diff(portion)) + 1):
-        combined = _listed(layout, choices, groups)
+        combined = _listed(layout, choices, top, groups)
         if combined is None:
             return None
-        listed.append(combined if exact is None else _undecided(choices, *combined))
+        listed.append(combined)
     if exact is None:
         value, free_value = choices.up, total(top[at_free])
     else:
@@ -663,7 +662,8 @@ def best(
             found += total(np.maximum.reduceat(_sum(value, chosen), starts))
     for group in many.tolist():
         lists = []
-        for roof in range(layout.group_first[group], layout.group_first[group] + layout.group_size[group]):
+        roofs = layout.group_first[group] + np.arange(layout.group_size[group])
+        for roof in roofs.tolist():
             mine = slice(choices.first[roof], choices.first[roof] + choices.size[roof])
             lists.append(list(zip(choices.watts[mine].tolist(), value[mine].tolist(), strict=True)))
         limit, fee = int(layout.limit[group]), fees[layout.group_point[group]]
@@ -684,46 +684,72 @@ def _choices_of(layout: Layout, choices: _Choices, group: int) -> IntArray:
     return np.arange(choices.first[first], choices.first[last] + choices.size[last])
 
 
-def _listed(layout: Layout, choices: _Choices, groups: IntArray) -> tuple[IntArray, list[IntArray]] | None:
-    """All combinations of the groups' choices within their limits.
+def _listed(
+    layout: Layout, choices: _Choices, top: Ints, groups: IntArray
+) -> tuple[IntArray, list[IntArray]] | None:
+    """The combinations of the groups' choices within their limits that may be the best of their group.
+
+    Parameters
+    ----------
+    top : ``(n,)`` the most that anything on a roof is worth
+    groups : which groups
 
     Returns
     -------
     where each group's combinations start, and for the groups' first, second, ... roof the choice in each
     combination; None if some group has none.
     """
-    group, watts = np.arange(len(groups)), np.zeros(len(groups), dtype=np.int64)
-    chosen: list[IntArray] = []
     first, size, limit = (x[groups] for x in (layout.group_first, layout.group_size, layout.limit))
-    nothing = len(choices.option) - 1
-    for k in range(int(size.max(initial=0))):
+    levels = range(int(size.max(initial=0)))
+    rest = [np.zeros(len(groups), dtype=top.dtype)]  # what the roofs behind a level add at most
+    for k in reversed(levels):
+        rest.append(rest[-1] + np.where(k < size, top[np.minimum(first + k, len(top) - 1)], 0))
+    rest.reverse()
+    sure = np.maximum(*(_greedy(choices, first, size, limit, order) for order in (levels, levels[::-1])))
+    group, watts, up = np.arange(len(groups)), np.zeros(len(groups), dtype=np.int64), rest[-1].copy()
+    chosen: list[IntArray] = []
+    for k in levels:
         there = k < size[group]
         roof = np.where(there, first[group] + k, 0)
         n = np.where(there, choices.size[roof], 1)
         before = np.repeat(np.arange(len(group)), n)
-        digit = np.arange(len(before)) - (np.cumsum(n) - n)[before]
-        choice = np.where(there[before], choices.first[roof][before] + digit, nothing)
-        heavier = watts[before] + choices.watts[choice]
-        fits = np.flatnonzero(heavier <= limit[group[before]])
-        before, watts = before[fits], heavier[fits]
+        choice = np.arange(len(before)) - (np.cumsum(n) - n)[before]
+        choice += np.where(there, choices.first[roof], len(choices.option) - 1)[before]
+        watts, up = watts[before] + choices.watts[choice], up[before] + choices.up[choice]
         group = group[before]
-        chosen = [*(c[before] for c in chosen), choice[fits]]
+        on = np.flatnonzero((watts <= limit[group]) & (up + rest[k + 1][group] >= sure[group]))
+        group, watts, up, before = group[on], watts[on], up[on], before[on]
+        chosen = [*(c[before] for c in chosen), choice[on]]
     starts = np.searchsorted(group, np.arange(len(groups)))
     if len(groups) and (np.diff(np.r_[starts, len(group)]) == 0).any():
         return None
+    if chosen:
+        sure = np.maximum.reduceat(_sum(choices.down, chosen), starts)
+        on = np.flatnonzero(up >= sure[group])
+        starts, chosen = np.searchsorted(group[on], np.arange(len(groups))), [c[on] for c in chosen]
     return starts, chosen
 
 
-def _undecided(
-    choices: _Choices, starts: IntArray, chosen: list[IntArray]
-) -> tuple[IntArray, list[IntArray]]:
-    """The combinations that may be the best of their group."""
-    if not len(starts):
-        return starts, chosen
-    up, down = _sum(choices.up, chosen), _sum(choices.down, chosen)
-    sure = np.repeat(np.maximum.reduceat(down, starts), np.diff(np.r_[starts, len(up)]))
-    open_ = up >= sure
-    return (np.cumsum(open_) - open_)[starts], [c[open_] for c in chosen]
+def _greedy(choices: _Choices, first: IntArray, size: IntArray, limit: IntArray, levels: range) -> Ints:
+    """What some combination of each group is surely worth: roof by roof the heaviest choice that still fits.
+
+    Less than any combination where a roof that must stand does not fit.
+    """
+    room, worth = limit.copy(), np.zeros(len(first), dtype=choices.down.dtype)
+    stuck = np.zeros(len(first), dtype=np.bool_)
+    for k in levels:
+        there = k < size
+        roof = np.where(there, first + k, 0)
+        n = np.where(there, choices.size[roof], 0)
+        pick = np.full(len(first), -1)  # nothing, the last choice
+        for at in range(int(n.max(initial=0))):
+            choice = np.where(at < n, choices.first[roof] + at, -1)
+            pick = np.where((at < n) & (choices.watts[choice] <= room), choice, pick)
+        stuck |= there & (pick < 0)
+        worth += choices.down[pick]
+        room -= choices.watts[pick]
+    worth[stuck] = -(len(levels) * largest(choices.down) + 1)
+    return worth
 
 
 def _sum_of_best(worth: Ints, owner: IntArray, empty: Mask) -> int:

@@ -144,13 +144,14 @@ class Model:
         return self._links[0]
 
     def place(self, kind: str) -> dict[str, int]:
-        """Positions by id of villages, sources, connection points, roofs, or regions of fairness."""
+        """Positions by id of villages, sources, connection points, roofs, regions, regions of fairness."""
         if kind not in self._places:
             ids = {
                 "village": self.village_ids,
                 "source": self.source_ids,
                 "connection point": self.point_ids,
                 "roof": self.roof_ids,
+                "region": self.forest.ids,
                 "region of fairness": self.forest.ids[self.fair_regions],
             }
             self._places[kind] = {name: at for at, name in enumerate(ids[kind])}
@@ -237,7 +238,7 @@ class Model:
 
     def region(self, region: str | None) -> int:
         """Position of a region, -1 for None (everywhere)."""
-        return int(self.forest.index(pl.Series([region], dtype=pl.String))[0])
+        return -1 if region is None else self.place("region").get(region, -1)
 
 
 def _ints(column: pl.Series) -> IntArray:

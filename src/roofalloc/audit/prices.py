@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -23,7 +23,6 @@ FEASIBILITY = "feasibility"
 
 _T = TypeVar("_T")
 _PLACES = 400  # most decimal places, and most digits before the point, of a price
-_EXACT = Context(prec=3 * _PLACES)
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,15 @@ class PriceReader:
         self.model, self.term, self.held = model, term, held
         self.earlier = _earlier(model, term)
         self._source_amounts = [Fraction(amount, FEN) for amount in model.amount.tolist()]
+        self._limits = [
+            (limit.capital is not None, model.region(limit.region),
+             Fraction(limit.watts or 0, WATT) if limit.capital is None else Fraction(limit.capital, FEN))
+            for limit in model.policy.limits
+        ]  # fmt: skip
+        self._floors = [
+            (floor.priority, model.region(floor.region), -Fraction(model.floor_people(floor)))
+            for floor in model.policy.require
+        ]
 
     def certificate(self, certificate: Certificate) -> Prices:
         """The prices of the certificate itself.
@@ -170,20 +178,14 @@ class PriceReader:
         return prices
 
     def _policy(self, prices: Prices, limits: Mapping[int, int], require: Mapping[int, int]) -> None:
-        model = self.model
         for at, price in limits.items():
-            limit = _item("limit", model.policy.limits, at)
-            region = model.region(limit.region)
-            if limit.capital is not None:
-                prices.capital_limits.append((region, price))
-                prices.constants.append((price, Fraction(limit.capital, FEN)))
-            else:
-                prices.power_limits.append((region, price))
-                prices.constants.append((price, Fraction(limit.watts or 0, WATT)))
+            of_capital, region, most = _item("limit", self._limits, at)
+            (prices.capital_limits if of_capital else prices.power_limits).append((region, price))
+            prices.constants.append((price, most))
         for at, price in require.items():
-            floor = _item("floor", model.policy.require, at)
-            prices.floors.append((floor.priority, model.region(floor.region), price))
-            prices.constants.append((price, -Fraction(model.floor_people(floor))))
+            priority, region, people = _item("floor", self._floors, at)
+            prices.floors.append((priority, region, price))
+            prices.constants.append((price, people))
 
     def _hold(self, prices: Prices, held: Mapping[int, int]) -> None:
         for at, price in held.items():
@@ -232,27 +234,27 @@ def _whole(given: Mapping[str, Mapping[Any, Any]]) -> tuple[int, dict[str, dict[
         name: {key: _price(name, key, value) for key, value in values.items()}
         for name, values in given.items()
     }
-    places = max(0, *(-_exponent(v) for values in prices.values() for v in values.values()), 0)
+    places = max((own for values in prices.values() for _, own in values.values()), default=0)
     return 10**places, {
-        name: {key: int(value.scaleb(places, _EXACT)) for key, value in values.items()}
+        name: {key: digits * 10 ** (places - own) for key, (digits, own) in values.items()}
         for name, values in prices.items()
     }
 
 
-def _price(name: str, key: Any, value: Any) -> Decimal:
+def _price(name: str, key: Any, value: Any) -> tuple[int, int]:
+    """The digits of a price as an integer, and how many of them are decimal places."""
     try:
         price = Decimal(value) if isinstance(value, Decimal | int | str) else None
     except ArithmeticError:
         price = None
     if price is None or not price.is_finite() or price < 0:
         raise UsageError(f"{name}[{key!r}]: found {value!r}, expected a decimal price of at least 0")
-    if price.adjusted() > _PLACES or _exponent(price) < -_PLACES:
+    if not price:
+        return 0, 0
+    if price.adjusted() > _PLACES or price.as_tuple().exponent < -_PLACES:  # type: ignore[operator]
         raise UsageError(f"{name}[{key!r}]: found {value!r}, expected at most {_PLACES} digits")
-    return price
-
-
-def _exponent(price: Decimal) -> int:
-    return int(price.as_tuple().exponent) if price else 0
+    whole, _, places = format(price, "f").partition(".")
+    return int(whole + places), len(places)
 
 
 def _found(what: str, places: Mapping[str, int], prices: Mapping[str, int]) -> list[tuple[int, int]]:

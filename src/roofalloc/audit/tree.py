@@ -141,7 +141,7 @@ class _Splits:
         self._taken: list[tuple[_Step, tuple[int, int] | None]] = []
         self._without = (~layout.possible).astype(np.int64)  # how often the path forbids each option
         self._not_empty = (~layout.empty).astype(np.int64)
-        self._rows: dict[int, IntArray] = {}
+        self._there: dict[int, int] = {}  # of each class, by its first row
         self._numbers: dict[int, tuple[int, int]] = {}
         self._roof_at = {int(roof): at for at, roof in enumerate(layout.roofs)}
         named = [node.demand for node in nodes if isinstance(node, Split) and node.demand is not None]
@@ -162,23 +162,26 @@ class _Splits:
 
     def _by_roof(self, split: Split) -> tuple[_Step, _Step]:
         layout, model = self.layout, self.layout.model
-        at = self._roof_at.get(model.place("roof").get(str(split.roof), -1))
-        if at is None:
+        roof = model.place("roof").get(str(split.roof))
+        if roof is None:
             raise UsageError(f"splits on the roof {split.roof!r}, which the instance does not have")
-        options, roof, none = (
+        if roof not in self._roof_at:
+            raise UsageError(f"splits on the roof {split.roof!r}, which is excluded")
+        at = self._roof_at[roof]
+        options, itself, none = (
             np.arange(layout.option_first[at], layout.option_last[at]),
             np.array([at]),
             np.zeros(0, dtype=np.int64),
         )
         if split.option is None:
-            return _Step(options, none), _Step(none, roof)
+            return _Step(options, none), _Step(none, itself)
         ids = model.option_ids[layout.option[options]]
         chosen = (ids == str(split.option)).to_numpy()
         if not chosen.any():
             raise UsageError(
                 f"splits on the option {split.option!r} of roof {split.roof!r}, which does not have it"
             )
-        return _Step(options[chosen], none), _Step(options[~chosen], roof)
+        return _Step(options[chosen], none), _Step(options[~chosen], itself)
 
     def _by_demand(self, split: Split) -> tuple[_Step, _Step]:
         demand, none = self._demands[str(split.demand)], np.zeros(0, dtype=np.int64)
@@ -188,7 +191,7 @@ class _Splits:
             raise UsageError(f"found the count {split.count!r}, expected a whole number of demands")
         rows = self.layout.like(demand)
         key, everybody = int(rows[0]), int(self.layout.model.demands.count[rows].sum())
-        self._rows[key] = rows
+        self._there[key] = everybody
         self._numbers[key] = (0, everybody)
         return (
             _Step(none, none, (key, 0, split.count)),
@@ -220,5 +223,9 @@ class _Splits:
         """What the path allows; None where its numbers contradict each other."""
         if any(low > high for low, high in self._numbers.values()):
             return None
-        classes = [(self._rows[key], low, high) for key, (low, high) in self._numbers.items()]
+        classes = [
+            (key, self._there[key], low, high)
+            for key, (low, high) in self._numbers.items()
+            if (low, high) != (0, self._there[key])
+        ]
         return Case(self._without == 0, self._not_empty == 0, classes)
