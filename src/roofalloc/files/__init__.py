@@ -72,7 +72,8 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
         except (EOFError, zlib.error, documents.BadGzipFile) as error:
             report.add(origin, expected=f"a gzip file ({error})")
         else:
-            return raw_document(documents.parse_json(data, str(path), report), str(path), report)
+            with documents.collector_paused():
+                return raw_document(documents.parse_json(data, str(path), report), str(path), report)
     else:
         wanted = "NAME.json, NAME.json.gz, or a folder of instance.toml and CSV or Parquet tables"
         report.add(origin, expected=wanted)
