@@ -3,7 +3,15 @@
 Written from the contract alone; it shares no code with any solver, or it would prove nothing.
 """
 
-from .certificate import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step, term_value
+from .certificate import (
+    FEASIBILITY,
+    bound,
+    leaf_bounds,
+    leaves_no_better,
+    rounded_bound,
+    term_step,
+    term_value,
+)
 from .feasibility import check
 from .report import Finding, Report
 
@@ -13,6 +21,7 @@ __all__ = [
     "Report",
     "bound",
     "check",
+    "leaf_bounds",
     "leaves_no_better",
     "rounded_bound",
     "term_step",

@@ -17,12 +17,13 @@ from .exact import Ints, group_sums, product, total
 from .formula import Bound, Formula, Layout
 from .model import FEN, WEIGHT, Model
 from .prices import FEASIBILITY, PriceReader
-from .tree import tree_bound
+from .tree import tree_bounds
 
 __all__ = [
     "FEASIBILITY",
     "Bound",
     "bound",
+    "leaf_bounds",
     "leaves_no_better",
     "next_better",
     "rounded_bound",
@@ -37,7 +38,8 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
 
     The term is maximised, so ``-capital`` and ``-links`` are bounded as negative numbers; `rounded_bound`
     gives the figure that a plan file shows. The connection points' options are combined exactly
-    where that takes at most 200,000 steps a point; elsewhere the point's price stands in.
+    where that takes at most 200,000 steps a point; elsewhere the point's price stands in. Where the
+    certificate has a tree, the largest bound of its leaves counts if it is better, see `leaf_bounds`.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     ------
     UsageError
         if a price is negative or not a number, prices something unknown, or a roof's price is below
-        what its villages' prices demand.
+        what its villages' prices demand; if the tree is none or splits on something unknown.
 
     Examples
     --------
@@ -65,7 +67,35 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     layout = Layout.of(instance)
     reader = PriceReader(layout.model, certificate.term, held)
     own = Formula(layout, reader.certificate(certificate)).exact(layout.everything)
-    return own if certificate.tree is None else min(own, tree_bound(layout, reader, certificate.tree))
+    if certificate.tree is None:
+        return own
+    return min(own, max(tree_bounds(layout, reader, certificate.tree).values()))
+
+
+def leaf_bounds(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()) -> dict[int, Bound]:
+    """The bound that each leaf of a certificate's tree proves of the plans that it allows.
+
+    It is evaluated in 64 bits with every rounding outward, at the leaf's prices to as many decimal places as
+    there is room for (at least six, else exactly).
+
+    Parameters
+    ----------
+    instance, certificate, held : as for `bound`
+
+    Returns
+    -------
+    by position in ``certificate.tree.nodes``; ``-math.inf`` where a leaf holds no plan, ``math.inf`` where
+    it is marked as infeasible and its prices do not prove that
+
+    Raises
+    ------
+    UsageError
+        as `bound`, and where there is no tree.
+    """
+    if certificate.tree is None:
+        raise UsageError("the certificate has no tree")
+    layout = Layout.of(instance)
+    return tree_bounds(layout, PriceReader(layout.model, certificate.term, held), certificate.tree)
 
 
 def rounded_bound(instance: Instance, term: str, raw: Bound) -> Fraction:

@@ -518,7 +518,7 @@ class Formula:
         if prices.implied:
             implied = np.zeros(len(demands), dtype=object)
             for demand, price in prices.implied:
-                implied[demand] = price
+                implied[demand] += price
             parts.append((-WEIGHT, implied[rows]))
         worth = _weighted(parts)
         # p_d phi_r / P_r has a denominator of its own in each region

@@ -21,8 +21,10 @@ from .prices import PriceReader, demand_positions
 _ENOUGH = 6  # decimal places of prices below which 64 bits would weaken a leaf
 
 
-def tree_bound(layout: Layout, reader: PriceReader, tree: Tree) -> Bound:
-    """The largest bound of a leaf: of every plan some leaf allows, since two children leave out nothing.
+def tree_bounds(layout: Layout, reader: PriceReader, tree: Tree) -> dict[int, Bound]:
+    """The bound of each leaf, by its position in the tree.
+
+    Every plan is allowed by some leaf, since two children leave out nothing: the largest bounds them all.
 
     Parameters
     ----------
@@ -32,8 +34,7 @@ def tree_bound(layout: Layout, reader: PriceReader, tree: Tree) -> Bound:
 
     Returns
     -------
-    ``-math.inf`` where every leaf is proved to hold no plan, ``math.inf`` where a leaf claims so and its
-    prices do not prove it.
+    ``-math.inf`` for a leaf that holds no plan, ``math.inf`` for one that claims so and does not prove it
 
     Raises
     ------
@@ -43,35 +44,34 @@ def tree_bound(layout: Layout, reader: PriceReader, tree: Tree) -> Bound:
     nodes = _nodes(tree)
     splits = _Splits(layout, nodes)
     sets = _sets(layout, tree)
-    open_nodes: list[tuple[int, bool]] = [(0, False)]
-    largest: Bound = -math.inf
-    while open_nodes:
-        at, leaving = open_nodes.pop()
+    found: dict[int, Bound] = {}
+    to_do = [(0, False)]
+    while to_do:
+        at, leaving = to_do.pop()
         if leaving:
             splits.leave()
             continue
         node = nodes[at]
         if at:
             splits.enter(at)
-            open_nodes.append((at, True))
+            to_do.append((at, True))
         if isinstance(node, Split):
-            open_nodes += [(node.children + 1, False), (node.children, False)]
+            to_do += [(node.children + 1, False), (node.children, False)]
             continue
         try:
-            largest = max(largest, _leaf(layout, reader, node, sets, splits))
+            found[at] = _leaf(layout, reader, node, sets, splits.case)
         except UsageError as error:
             raise UsageError(f"tree.nodes[{at}]: {error}") from None
-    return largest
+    return found
 
 
 def _leaf(
-    layout: Layout, reader: PriceReader, leaf: Leaf, sets: Mapping[str, IntArray], splits: _Splits
+    layout: Layout, reader: PriceReader, leaf: Leaf, sets: Mapping[str, IntArray], case: Case | None
 ) -> Bound:
     prices = reader.leaf(leaf, sets)
     prices.implied[:] = [
         (row, price) for demand, price in prices.implied for row in layout.like(demand).tolist()
     ]
-    case = splits.case
     if case is None:
         return -math.inf
     places = layout.places(prices)
