@@ -185,8 +185,13 @@ def dump(value: Any) -> str:
     """Canonical JSON of a small value; `Number` is written as it is."""
     if isinstance(value, c.Number):
         return str(value)
+    if isinstance(value, str):
+        return _plain(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{dump(k)}:{dump(value[k])}" for k in sorted(value)) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "{" + ",".join([f"{_plain(k)}:{dump(value[k])}" for k in sorted(value)]) + "}"
+    if isinstance(value, Sequence):
         return "[" + ",".join(map(dump, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _plain(value)
+
+
+_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -471,20 +471,11 @@ class Problem:
     def lift(self, decisions: Decisions) -> dict[str, Any]:
         """Frames and totals of a plan, by the names of `roofalloc.plan.Plan`."""
         instance = self.instance
-        roof_ids = instance.roofs["id"].to_numpy()[self.roof_row]
-        village_ids = instance.villages["id"].to_numpy()
+        roof_ids, village_ids = instance.roofs["id"].gather(self.roof_row), instance.villages["id"]
         on = np.flatnonzero(decisions.option >= 0)
         chosen = decisions.option[on]
         drawn = np.flatnonzero(decisions.draws)
-        interest = np.zeros(self.n_roofs, dtype=object)
-        for i, s, amount in zip(
-            self.draw_roof[drawn].tolist(),
-            self.draw_source[drawn].tolist(),
-            decisions.draws[drawn].tolist(),
-            strict=True,
-        ):
-            interest[i] += int(self.source_rate[s]) * amount
-        debt = np.array([-(-v // RATE) for v in interest[on]], dtype=np.int64)
+        debt = self._debt(decisions)[on]
         options = instance.options[self.option_row[chosen]]
         built = pl.DataFrame(
             {
@@ -499,8 +490,8 @@ class Problem:
         ).sort("roof")
         financing = pl.DataFrame(
             {
-                "roof": roof_ids[self.draw_roof[drawn]],
-                "source": instance.sources["id"].to_numpy()[self.draw_source[drawn]],
+                "roof": roof_ids.gather(self.draw_roof[drawn]),
+                "source": instance.sources["id"].gather(self.draw_source[drawn]),
                 "amount": decisions.draws[drawn],
             },
             schema=FINANCING,
@@ -508,8 +499,8 @@ class Problem:
         payments = (
             pl.DataFrame(
                 {
-                    "roof": roof_ids[decisions.pay_roof],
-                    "village": village_ids[decisions.pay_village],
+                    "roof": roof_ids.gather(decisions.pay_roof),
+                    "village": village_ids.gather(decisions.pay_village),
                     "amount": decisions.pay_amount,
                 },
                 schema=PAYMENTS,
@@ -526,14 +517,14 @@ class Problem:
         take_h = (taken > 0) & ~is_collective
         households = pl.DataFrame(
             {
-                "household": instance.households["id"].to_numpy()[self.member_row[take_h]],
+                "household": instance.households["id"].gather(self.member_row[take_h]),
                 "count": taken[take_h],
             },
             schema=HOUSEHOLDS,
         ).sort("household")
         take_v = (taken > 0) & is_collective
         collectives = pl.DataFrame(
-            {"village": village_ids[self.member_row[take_v]]}, schema=COLLECTIVES
+            {"village": village_ids.gather(self.member_row[take_v])}, schema=COLLECTIVES
         ).sort("village")
         return {
             "built": built,
@@ -544,10 +535,21 @@ class Problem:
             "totals": self._totals(decisions, chosen, drawn),
         }
 
+    def _debt(self, decisions: Decisions) -> Ints:
+        """Debt service of each roof, fen: the sum of rate * draw, rounded up: (R,).
+
+        Fen and their fractions are summed apart, for a product of rate and draw may exceed 64 bits.
+        """
+        whole, fraction = np.zeros(self.n_roofs, np.int64), np.zeros(self.n_roofs, np.int64)
+        rate = self.source_rate[self.draw_source]
+        high, low = np.divmod(decisions.draws, RATE)
+        np.add.at(whole, self.draw_roof, rate * high + rate * low // RATE)
+        np.add.at(fraction, self.draw_roof, rate * low % RATE)
+        return whole - (-fraction // RATE)
+
     def _totals(self, decisions: Decisions, chosen: Ints, drawn: Ints) -> Totals:
         instance = self.instance
         regions = instance.regions["id"].to_list()
-        at = {r: i for i, r in enumerate(regions)}
         heads = self.people * decisions.reached
         per_village = np.zeros((self.n_villages, 4), np.int64)
         np.add.at(per_village[:, 0], self.class_village, heads)
@@ -555,7 +557,7 @@ class Problem:
         np.add.at(per_village[:, 2], self.class_village, np.where(self.collective, decisions.reached, 0))
         np.add.at(per_village[:, 3], decisions.pay_village, decisions.pay_amount)
         table = np.zeros((len(regions), 4), np.int64)
-        where = np.array([at[r] for r in instance.villages["region"]], dtype=np.int64)
+        where = positions(instance.regions["id"], instance.villages["region"])
         np.add.at(table, where, per_village)
         for child, parent in _children_first(instance):
             table[parent] += table[child]

@@ -43,16 +43,15 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     short = rest.filter(pl.col("amount") < 0).sort("village")
     if short.height:
         raise UsageError(f"village {short['village'][0]!r} is paid less than the need of those it reaches")
-    order = pl.col("kind").replace_strict({"household": 0, "collective": 0, "rest": 1}, return_dtype=pl.Int64)
-    needs = (
-        pl.concat([needs, rest.filter(pl.col("amount") > 0)])
-        .with_columns(last=order)
-        .sort("village", "last", "amount", "household", descending=[False, False, True, False])
+    last = pl.col("kind") == "rest"
+    needs = pl.concat([needs, rest.filter(pl.col("amount") > 0)]).sort(
+        "village", last, "amount", "household", descending=[False, False, True, False]
     )
     # villages come in the same order and with the same sums on both sides, so one line serves them all
     from_ends = payments["amount"].cum_sum().to_numpy()
     to_ends = needs["amount"].cum_sum().to_numpy()
-    ends = np.union1d(from_ends, to_ends)
+    ends = np.sort(np.concatenate([from_ends, to_ends]))
+    ends = ends[np.diff(ends, prepend=0) > 0]
     amounts = np.diff(ends, prepend=0)
     source, target = np.searchsorted(from_ends, ends), np.searchsorted(to_ends, ends)
     return pl.concat(
@@ -67,10 +66,11 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
 
 def _needs(instance: Instance, plan: Plan) -> pl.DataFrame:
     """Village, kind, household and yearly amount of everybody reached."""
-    households = plan.households.join(
-        instance.households.select("id", "village", "need"), left_on="household", right_on="id", how="left"
-    ).select(
-        "village", kind=pl.lit("household"), household="household", amount=pl.col("need") * pl.col("count")
+    # The few that are reached are looked for among all, not all of them sorted for the sake of the few.
+    households = (
+        instance.households.select("id", "village", "need")
+        .join(plan.households, left_on="id", right_on="household")
+        .select("village", kind=pl.lit("household"), household="id", amount=pl.col("need") * pl.col("count"))
     )
     collectives = plan.collectives.join(
         instance.villages.select("id", "collective_need"), left_on="village", right_on="id", how="left"
@@ -78,6 +78,6 @@ def _needs(instance: Instance, plan: Plan) -> pl.DataFrame:
         "village", kind=pl.lit("collective"), household=pl.lit(None, pl.String), amount="collective_need"
     )
     both = pl.concat([households, collectives])
-    if both["amount"].null_count():
+    if households.height < plan.households.height or both["amount"].null_count():
         raise UsageError("the plan reaches somebody who is not in this instance")
     return both
