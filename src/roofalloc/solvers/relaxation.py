@@ -41,6 +41,7 @@ class Prices:
     implied : (n_classes,)
     held : by position of the earlier term
     region : by region's id, for fairness (phi) or an earlier fairness held
+    pairing : (n_villages,) on "at most one roof pays this village", where the policy says so
     """
 
     village: Floats
@@ -52,6 +53,7 @@ class Prices:
     held: dict[int, float]
     region: dict[str, float]
     roof: Floats | None = None
+    pairing: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -496,6 +498,7 @@ def certificate(problem: Problem, stage: Stage, prices: Prices) -> Certificate:
         implied=implied,
         held=mapping(prices.held),
         regions=mapping(prices.region),
+        pairing={} if prices.pairing is None else table(village_ids, prices.pairing),
     )
 
 
