@@ -34,7 +34,9 @@ class Flow:
     short_most: Bools
 
 
-def max_flow(n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints) -> Flow:
+def max_flow(
+    n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints, before: Flow | None = None
+) -> Flow:
     """Send as much as possible from nodes 0..len(supply)-1 to the last len(demand) nodes.
 
     Parameters
@@ -43,6 +45,7 @@ def max_flow(n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints) -
     tail, head : (n_arcs,) arcs without capacity
     supply : (n_roofs,) fen >= 0
     demand : (n_villages,) fen >= 0
+    before : a flow within these limits to go on from; no village receives less than it did there
 
     Returns
     -------
@@ -62,6 +65,8 @@ def max_flow(n_nodes: int, tail: Ints, head: Ints, supply: Ints, demand: Ints) -
     v = np.concatenate([np.arange(n_roofs), head, np.full(n_villages, sink)])
     capacity = np.concatenate([supply, np.full(n_arcs, total), demand]).astype(np.int64)
     flow = np.zeros(len(u), np.int64)
+    if before is not None:
+        flow = np.concatenate([before.sent, before.arcs, before.delivered])
     unit = max(1, -(-total // _LARGEST))
     while total:
         forward = np.minimum((capacity - flow) // unit, _LARGEST).astype(np.int32)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from roofalloc.problem import Floats, Ints
+from roofalloc.problem import WEIGHT, Floats, Ints, Problem, Stage
 
 from ..base import Run
 from ..relaxation import Prices
@@ -128,12 +128,7 @@ def file_prices(field: Field, point: Point) -> Prices:
     points = np.zeros(problem.n_points)
     for g, r in field.points.items():
         points[g] = rho[r] / (field.resource_unit[r] / 1000)
-    # Demands that nobody can pay are worth nothing: their villages' prices take it away.
-    gone = np.flatnonzero(~payable(problem)[problem.class_village])
-    if len(gone):
-        worth = class_worth(field, floors, held)[gone]
-        np.maximum.at(village, problem.class_village[gone], worth / (problem.need[gone] / 100) * (1 + 1e-9))
-    return Prices(
+    result = Prices(
         village=village,
         source=rho[: problem.n_sources] / (units.capital / 100),
         point=points,
@@ -143,17 +138,22 @@ def file_prices(field: Field, point: Point) -> Prices:
         held=held,
         region={},
     )
+    # Demands that nobody can pay are worth nothing: their villages' prices take it away.
+    gone = np.flatnonzero(~payable(problem)[problem.class_village])
+    if len(gone):
+        worth = class_worth(problem, field.stage, result)[gone]
+        np.maximum.at(village, problem.class_village[gone], worth / (problem.need[gone] / 100) * (1 + 1e-9))
+    return result
 
 
-def class_worth(field: Field, floors: dict[int, float], held: dict[int, float]) -> Floats:
-    """Worth of one demand of each class at prices of floors and held terms: (n_classes,), in score."""
-    problem = field.problem
-    worth = problem.gains(field.stage.term) / 1000.0
+def class_worth(problem: Problem, stage: Stage, prices: Prices) -> Floats:
+    """Worth of one demand of each class with the prices of floors and held terms: (n_classes,), in score."""
+    worth = problem.gains(stage.term) / WEIGHT
     for f in problem.floors:
-        worth = worth + floors.get(f.position, 0.0) * np.where(f.classes, problem.people, 0)
-    for h in field.stage.held:
-        if h.position in field.held:
-            worth = worth + held.get(h.position, 0.0) * problem.gains(h.term) / 1000.0
+        worth = worth + prices.floor.get(f.position, 0.0) * np.where(f.classes, problem.people, 0)
+    for h in stage.held:
+        if h.term.term != "-capital":
+            worth = worth + prices.held.get(h.position, 0.0) * (problem.gains(h.term) / WEIGHT)
     return np.asarray(worth, float)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roofalloc.problem import Decisions, Floats, Problem, Stage
+from roofalloc.problem import Choice, Decisions, Floats, Problem, Stage
 
 from ..base import Answer, Run, Stopped
 from ..settle import floors_met
 from .blocks import build_field
 from .dual import Dual, FirstOrder, class_worth
+from .master import Refined, refine
 from .paying import pay
 from .rounding import round_options
 from .spending import fit
@@ -57,8 +58,36 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     if run.start is not None:
         best.offer(run.start)
     dual = first_order(problem, stage, run, best)
-    run.certify(dual.prices())
+    prices = dual.prices()
+    if not best.closed and len(dual.field.blocks) == 1:
+        refined = refine(problem, stage, prices, run)
+        if refined is not None and refined.bound < dual.bound:
+            prices = refined.prices
+            best.limit(refined.bound)
+            best.offer(from_optimum(problem, stage, refined))
+    run.certify(prices)
     return Answer(None, best.bound, _stopped(run, best))
+
+
+def from_optimum(problem: Problem, stage: Stage, refined: Refined) -> Decisions | None:
+    """A plan near an LP optimum: what it builds by half or more, within limits, capital spent."""
+    if refined.optimum is None:
+        return None
+    at = refined.optimum
+    option = np.full(problem.n_roofs, -1, np.int64)
+    most = np.zeros(problem.n_roofs)
+    np.maximum.at(most, problem.option_roof, at.built)
+    taken = np.flatnonzero((at.built >= most[problem.option_roof]) & (at.built >= 0.5))
+    option[problem.option_roof[taken]] = taken
+    lacking = np.flatnonzero(problem.must & (option < 0))
+    option[lacking] = problem.option_ptr[lacking]
+    prices = refined.prices
+    choice = Choice(option, np.floor(at.reached + 1e-6).astype(np.int64), at.draws)
+    built = fit(problem, choice, income_price(problem, prices.village))
+    if built is None:
+        return None
+    worth = class_worth(problem, stage, prices)
+    return pay(problem, stage, *built, choice.reached, worth, prices.village)
 
 
 def first_order(problem: Problem, stage: Stage, run: Run, best: _Best) -> Dual:
@@ -75,7 +104,9 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: _Best) -> Dual:
             before = now
             if k >= FIRST_PLAN and moved < 30 * run.gap:
                 best.offer(plan(method.result(k, time.monotonic() - began)))
-            if best.closed or (k >= 500 and moved < SETTLED * run.gap):
+            # One block goes on to an LP, which small steps here would only delay.
+            alone = len(method.field.blocks) == 1 and k >= 400 and moved < 1e-3
+            if best.closed or alone or (k >= 500 and moved < SETTLED * run.gap):
                 break
     finally:
         method.close()
@@ -92,7 +123,7 @@ def plan(dual: Dual) -> Decisions | None:
     built = fit(problem, choice, income)
     if built is None:
         return None
-    worth = class_worth(field, prices.floor, prices.held)
+    worth = class_worth(problem, field.stage, prices)
     return pay(problem, field.stage, *built, choice.reached, worth, prices.village)
 
 

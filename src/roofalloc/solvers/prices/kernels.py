@@ -470,3 +470,148 @@ def pool_steps(block, pool, tau, spread_net, spread_use):
             spread_use[block.res[r0 + r]] += d
             total += d
         tau[g] = 1.0 / max(total, 1e-6)
+
+
+# --- rounding -------------------------------------------------------------------------------------------
+
+
+@_jit
+def _mix(block, pool, g, leader, out, taken, whole):
+    """What a group uses, (its resources,) in out: the columns of the options taken, mixed by their weights.
+
+    With ``whole`` all of its columns are mixed, whatever their options.
+    """
+    size = pool.size
+    r0 = block.res_ptr[g]
+    n = block.res_ptr[g + 1] - r0
+    total = 0.0
+    for r in range(n):
+        out[r] = 0.0
+    for m in range(pool.number[g]):
+        w = pool.weight[g * size + m]
+        if w <= 0.0 or (not whole and leader[g * size + m] != taken):
+            continue
+        total += w
+        for r in range(n):
+            out[r] += w * pool.use[r0 * (size + 1) + m * n + r]
+    if total > 0.0:
+        for r in range(n):
+            out[r] /= total
+    return total
+
+
+@_jit
+def tally(block, pool, least, leader, share, taken, is_open, used, expected):
+    """Columns of the same options brought together, and each group's heaviest options taken.
+
+    ``leader`` (groups * size,) is the first column with the same options, ``share`` the weight of a leader's
+    columns together. ``used`` and ``expected`` (resources,) receive what decided and open groups use.
+    """
+    size = pool.size
+    out = np.zeros(max(1, len(block.res)))
+    for g in range(len(block.limit)):
+        s0 = block.slot_ptr[g]
+        n = block.slot_ptr[g + 1] - s0
+        total = 0.0
+        for m in range(pool.number[g]):
+            if pool.weight[g * size + m] < 0.0:
+                pool.weight[g * size + m] = 0.0
+            total += pool.weight[g * size + m]
+        if total <= 0.0:
+            pool.weight[g * size] = 1.0
+            total = 1.0
+        best = -1
+        for m in range(pool.number[g]):
+            w = pool.weight[g * size + m] / total
+            share[g * size + m] = 0.0
+            leader[g * size + m] = m
+            if w <= 0.0:
+                continue
+            for c in range(m):
+                if leader[g * size + c] != c or pool.weight[g * size + c] <= 0.0:
+                    continue
+                same = True
+                for s in range(n):
+                    if pool.option[s0 * (size + 1) + c * n + s] != pool.option[s0 * (size + 1) + m * n + s]:
+                        same = False
+                        break
+                if same:
+                    leader[g * size + m] = c
+                    break
+            a = leader[g * size + m]
+            share[g * size + a] += w
+            if best < 0 or share[g * size + a] > share[g * size + best]:
+                best = a
+        taken[g] = best
+        is_open[g] = share[g * size + best] < 1.0 - least
+        if is_open[g]:
+            _mix(block, pool, g, leader, out, -1, True)
+        else:
+            _mix(block, pool, g, leader, out, best, False)
+        for r in range(block.res_ptr[g], block.res_ptr[g + 1]):
+            if is_open[g]:
+                expected[block.res[r]] += out[r - block.res_ptr[g]]
+            else:
+                used[block.res[r]] += out[r - block.res_ptr[g]]
+
+
+@_jit
+def choose(block, pool, leader, share, taken, is_open, left, expected):
+    """Let each open group take the heaviest of its options that leaves enough for the groups to come."""
+    size = pool.size
+    out = np.zeros(max(1, len(block.res)))
+    kept = np.zeros(max(1, len(block.res)))
+    tried = np.zeros(size, np.bool_)
+    for g in range(len(block.limit)):
+        if not is_open[g]:
+            continue
+        r0, r1 = block.res_ptr[g], block.res_ptr[g + 1]
+        _mix(block, pool, g, leader, out, -1, True)
+        for r in range(r0, r1):
+            expected[block.res[r]] -= out[r - r0]
+        tried[:] = False
+        least_short = 1e300
+        pick = taken[g]
+        while True:
+            best = -1
+            for m in range(pool.number[g]):
+                if not tried[m] and share[g * size + m] > 0.0 and (best < 0 or share[g * size + m] > share[g * size + best]):
+                    best = m
+            if best < 0:
+                break
+            tried[best] = True
+            _mix(block, pool, g, leader, out, best, False)
+            short = 0.0
+            for r in range(r0, r1):
+                short += max(0.0, out[r - r0] - left[block.res[r]] + expected[block.res[r]])
+            if short < least_short - 1e-9:
+                least_short = short
+                pick = best
+                for r in range(r1 - r0):
+                    kept[r] = out[r]
+            if short <= 1e-9:
+                break
+        taken[g] = pick
+        for r in range(r0, r1):
+            left[block.res[r]] -= kept[r - r0]
+
+
+@_jit
+def write(block, pool, leader, taken, options, fills):
+    """Options (roofs,) of the block, -1 for none, and fills (draws,) of what each group took."""
+    size = pool.size
+    for g in range(len(block.limit)):
+        s0, s1 = block.slot_ptr[g], block.slot_ptr[g + 1]
+        n = s1 - s0
+        f0, f1 = block.draw_ptr[s0], block.draw_ptr[s1]
+        for s in range(n):
+            options[s0 + s] = pool.option[s0 * (size + 1) + taken[g] * n + s]
+        total = 0.0
+        for m in range(pool.number[g]):
+            w = pool.weight[g * size + m]
+            if w > 0.0 and leader[g * size + m] == taken[g]:
+                total += w
+                for f in range(f1 - f0):
+                    fills[f0 + f] += w * pool.fill[f0 * (size + 1) + m * (f1 - f0) + f]
+        for f in range(f0, f1):
+            fills[f] /= total

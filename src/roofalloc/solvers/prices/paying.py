@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from roofalloc.problem import Decisions, Floats, Ints, Problem, Stage
+from roofalloc.problem import Bools, Decisions, Floats, Ints, Problem, Stage
 
-from ..flow import decompose
-from ..settle import _pay_first, _wanted, lacking, net_income
+from ..fill import fill
+from ..flow import decompose, max_flow
+from ..settle import _pay_first, _wanted, drop, lacking, net_income
 
+HOPELESS = 0.5  # of the price of its need: a demand worth less is not offered what is left over
 MARGINS = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 
 
@@ -34,13 +36,17 @@ def pay(
     net = net_income(problem, option, draws)
     if (net < 0).any():
         return None
-    price = np.maximum(village, 1e-3 * village.max(initial=0.0) + 1e-300)[problem.class_village]
-    key = worth / (price * problem.need)
+    price = np.maximum(village, 1e-2 * village.max(initial=0.0) + 1e-300)[problem.class_village]
+    key = worth / (price * (problem.need / 100))
     order = np.argsort(-key, kind="stable")
-    order = order[worth[order] > 0]
+    offered = order[key[order] > HOPELESS]
     reached = np.minimum(np.maximum(reached, 0), problem.count)
-    nobody = np.zeros(0, np.int64)
-    found, arcs = _pay_first(problem, net, reached, nobody, order)
+    counted = np.zeros(problem.n_classes, bool)
+    short = lacking(problem, reached, stage)
+    if len(short) or _floors_bind(problem, reached):
+        counted = _counted(problem, stage)
+        reached = _topped_up(problem, stage, reached)
+    found, arcs = _serve(problem, net, reached, counted, order, offered)
     for margin in MARGINS:
         first = _wanted(problem, found, stage, margin)
         if not len(first):
@@ -53,3 +59,62 @@ def pay(
     n_nodes = problem.first_village + problem.n_villages
     roof, paid, amount = decompose(problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages)
     return Decisions(option, found, draws, roof, paid, amount)
+
+
+def _counted(problem: Problem, stage: Stage) -> Bools:
+    """Classes that some floor or held level counts: (n_classes,)."""
+    counted = np.zeros(problem.n_classes, bool)
+    for floor in problem.floors:
+        if floor.people:
+            counted |= floor.classes
+    for held in stage.held:
+        counted |= problem.gains(held.term) > 0
+    return counted
+
+
+def _floors_bind(problem: Problem, reached: Ints) -> bool:
+    """Whether some floor is met by so little that who is dropped matters."""
+    heads = problem.people * reached
+    return any(0 < f.people and int(heads[f.classes].sum()) < 1.02 * f.people for f in problem.floors)
+
+
+def _topped_up(problem: Problem, stage: Stage, reached: Ints) -> Ints:
+    """With the cheapest demands that are lacking for floors and held levels."""
+    reached = reached.copy()
+    for _ in range(1 + len(problem.floors) + len(stage.held)):
+        for c in _wanted(problem, reached, stage, 1.0).tolist():
+            if not len(lacking(problem, reached, stage)):
+                return reached
+            reached[c] += 1
+    return reached
+
+
+def _serve(
+    problem: Problem, net: Ints, reached: Ints, counted: Bools, order: Ints, offered: Ints
+) -> tuple[Ints, Ints]:
+    """Pay those counted first, then the others as far as money goes, then offer what is left in order."""
+    n_nodes = problem.first_village + problem.n_villages
+    network = n_nodes, problem.arc_tail, problem.arc_head, net
+
+    def demand(who: Ints) -> Ints:
+        result = np.zeros(problem.n_villages, np.int64)
+        np.add.at(result, problem.class_village, problem.need * who)
+        return result
+
+    reached = reached.copy()
+    everyone = demand(reached)
+    first = None
+    if counted.any():
+        own = np.where(counted, reached, 0)
+        asked = demand(own)
+        first = max_flow(*network, asked)
+        if (first.delivered < asked).any():
+            drop(problem, own, asked, first.delivered, order)
+            reached = np.where(counted, own, reached)
+            everyone = demand(reached)
+    flow = max_flow(*network, np.maximum(everyone, 0 if first is None else first.delivered), first)
+    if (flow.delivered < everyone).any():
+        last = np.concatenate([order[counted[order]], order[~counted[order]]])
+        drop(problem, reached, everyone, flow.delivered, last)
+    spare = flow.delivered - everyone
+    return reached, fill(problem, offered, reached, flow.arcs, net - flow.sent, spare, np.zeros(0, np.int64))

@@ -38,8 +38,19 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
     worth = income_price[problem.option_roof] * (problem.income - usual * problem.capital)
     _step_down(problem, option, uses, amounts, worth)
     relative = income_price / max(float(income_price.max(initial=0.0)), 1e-300)
-    guide = None if choice.draws is None else _within_sources(problem, choice, option)
-    draws = finance(problem, option, guide, relative)
+    draws = None
+    if choice.draws is not None:
+        everything = np.where(problem.new[problem.option_roof], problem.capital, 0)
+        on = np.flatnonzero(option >= 0)
+        over = int(everything[option[on]].sum()) - int(problem.source_amount.sum())
+        if over > 0:
+            _shrink(problem, option, on, everything, over, worth)
+        guide, lacking = _within_sources(problem, choice, option)
+        if not problem.must[lacking].any():
+            option[lacking] = -1
+            draws = finance(problem, option, np.where(option[problem.draw_roof] >= 0, guide, 0.0), relative)
+    if draws is None:
+        draws = finance(problem, option, None, relative)
     while draws is None:
         # The sources cannot give it: the dearest hundredth of what may go, goes.
         on = np.flatnonzero((option >= 0) & ~problem.must)
@@ -48,22 +59,23 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
             return None
         weak = on[np.argsort(worth[option[on]] / problem.capital[option[on]], kind="stable")]
         option[weak[: max(1, len(weak) // 100)]] = -1
-        draws = finance(problem, option, guide, relative)
+        draws = finance(problem, option, None, relative)
     _spend(problem, option, draws, uses, amounts, income_price, worth)
     return option, draws
 
 
-def _within_sources(problem: Problem, choice: Choice, option: Ints) -> Floats:
-    """The choice's financing, scaled where options stepped down, without what sources do not have.
+def _within_sources(problem: Problem, choice: Choice, option: Ints) -> tuple[Floats, Ints]:
+    """The choice's financing, scaled to the options, without what sources do not have; and roofs that lack some.
 
     Where a source is overdrawn, some of its roofs forgo it altogether and are financed by what is left of the others:
     elsewhere nothing moves, since which market bears the debt is what the prices do not say.
     """
     assert choice.draws is not None
-    before = np.where(choice.option >= 0, problem.capital[choice.option], 0)
+    before = np.bincount(problem.draw_roof, choice.draws, problem.n_roofs)
     after = np.where(option >= 0, problem.capital[option], 0)
     scale = np.where(before > 0, after / np.maximum(before, 1), 0.0)[problem.draw_roof]
     guide: Floats = choice.draws * scale
+    guide = np.minimum(guide, _caps(problem, option))
     used = np.bincount(problem.draw_source, guide, problem.n_sources)
     forgo = np.zeros(problem.n_draws, bool)
     for s in np.flatnonzero(used > problem.source_amount).tolist():
@@ -77,13 +89,13 @@ def _within_sources(problem: Problem, choice: Choice, option: Ints) -> Floats:
     guide[forgo] = 0.0
     left = problem.source_amount - np.bincount(problem.draw_source, guide, problem.n_sources)
     given = np.bincount(problem.draw_roof, guide, problem.n_roofs)
-    draw, of_option = problem.draw_option
-    chosen = option[problem.draw_roof[draw]] == of_option
-    cap = np.zeros(problem.n_draws)
-    cap[draw[chosen]] = np.minimum(problem.draw_cap, problem.capital[of_option])[chosen]
+    open_roof |= given < after - 1
+    cap = _caps(problem, option)
     rate = problem.source_rate[problem.draw_source]
+    draw_ptr = np.searchsorted(problem.draw_roof, np.arange(problem.n_roofs + 1))
+    short = []
     for i in np.flatnonzero(open_roof).tolist():
-        draws = problem.sources_of[i]
+        draws = np.arange(draw_ptr[i], draw_ptr[i + 1])
         lack = after[i] - given[i]
         # The cheapest debt first, and not again from what was overdrawn.
         for d in draws[np.argsort(rate[draws], kind="stable")].tolist():
@@ -92,7 +104,19 @@ def _within_sources(problem: Problem, choice: Choice, option: Ints) -> Floats:
                 guide[d] += part
                 left[problem.draw_source[d]] -= part
                 lack -= part
-    return guide
+        if lack > 1:
+            short.append(i)
+            left += np.bincount(problem.draw_source[draws], guide[draws], problem.n_sources)
+    return guide, np.array(short, np.int64)
+
+
+def _caps(problem: Problem, option: Ints) -> Floats:
+    """Most that each draw may give to its roof's option: (n_draws,)."""
+    draw, of_option = problem.draw_option
+    chosen = option[problem.draw_roof[draw]] == of_option
+    cap = np.zeros(problem.n_draws)
+    cap[draw[chosen]] = np.minimum(problem.draw_cap, problem.capital[of_option])[chosen]
+    return cap
 
 
 def _limits(problem: Problem) -> tuple[Ints, Ints]:
