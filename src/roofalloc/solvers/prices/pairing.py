@@ -1,0 +1,348 @@
+"""One roof a village: prices, then columns, then a plan near the bound, then a proof.
+
+`solve` leads where a village may be paid by at most one roof: the split relaxation is loose there, and a
+dual of its own is tight (`pairing_dual`). Its prices leave few columns in question (`pairing_master`): an
+LP over them finds better prices, a MIP over what it leaves open a plan, and a MIP over all columns that a
+better plan could have proves that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from roofalloc.problem import Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+
+from ..base import Answer, Run, Stopped, absolute_gap
+from ..settle import floors_met, settle
+from ..model import level_met
+from .pairing_dual import Evaluation, Point, Pricing, descend, first_point
+from .pairing_master import Columns, Master, Optimum, best_columns, decide, near
+
+STEPS = 400  # of the subgradient method, with one village a roof
+WINDOW = 0.2  # reduced cost of the columns that the LP begins with
+SETS = 0.3  # of those with several villages
+WIDE = 3.0  # reduced cost of the options that the LP may use
+FEW = 4_000  # columns: fewer, and the window is widened
+ROUNDS = 60  # of the LP
+FREE = 1e4  # width of a box that is none
+TIGHT = 2e-6  # LP and bound so close, as a part of the bound, are one
+SHORTFALL = 100.0  # fen that a fractional solution may lack
+WHOLE = 1 - 1e-3
+PLAN_SECONDS = 10.0  # of a MIP for a plan
+PROOF_SECONDS = 300.0
+MOST_PROVED = 300_000  # columns in the MIP of a proof
+
+
+def can(problem: Problem, stage: Stage) -> bool:
+    """Whether `solve` knows how: people or villages to be reached, one roof a village, held terms alike."""
+    policy = problem.instance.policy
+    if policy.max_roofs_per_village != 1 or not problem.gains(stage.term).any():
+        return False
+    held = all(h.term.term == "-capital" or problem.gains(h.term).any() for h in stage.held)
+    return held and int(problem.sources_count.max(initial=0)) <= 40
+
+
+def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
+    """Maximise a stage's term where a village is paid by at most one roof. Wants `can`."""
+    search = _Search(problem, stage, run)
+    if run.start is not None:
+        search.offer(run.start)
+    for _ in search.steps():
+        if search.closed or search.stopped:
+            break
+    if search.point is not None and not search.infeasible:
+        run.certify(search.pricing.prices(search.point))
+    return search.answer()
+
+
+class _Search:
+    """The best plan and bound so far, and the steps that improve them."""
+
+    def __init__(self, problem: Problem, stage: Stage, run: Run) -> None:
+        self.problem, self.stage, self.run = problem, stage, run
+        self.pricing = Pricing(problem, stage)
+        self.reserve = problem.reserve
+        self.step = float(problem.step(stage.term))
+        self.decisions: Decisions | None = None
+        self.score = -np.inf
+        self.bound = np.inf
+        self.point: Point | None = None
+        self.found: Evaluation | None = None
+        self.infeasible = False
+        self.proved = False
+        self.rng = np.random.default_rng(run.seed)
+
+    # --- what is known
+    def offer(self, decisions: Decisions | None) -> bool:
+        """Take a plan in where it is better."""
+        problem, stage = self.problem, self.stage
+        if decisions is None or not floors_met(problem, decisions.reached):
+            return False
+        if not level_met(problem, stage, decisions):
+            return False
+        score = float(problem.score(stage.term, decisions))
+        if score <= self.score:
+            return False
+        self.score, self.decisions = score, decisions
+        self.run.report(decisions, None)
+        return True
+
+    def limit(self, found: Evaluation) -> bool:
+        """Take a bound in where it is better."""
+        if found.bound >= self.bound:
+            return False
+        self.bound, self.point, self.found = found.bound, found.point, found
+        self.run.report(None, found.bound)
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether the gap is met, or nothing better exists."""
+        if self.infeasible or self.proved:
+            return True
+        if self.decisions is None:
+            return False
+        left = self.bound - self.score
+        return left < absolute_gap(self.problem, self.stage) or left <= self.run.gap * max(1.0, abs(self.score))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the time is up or the user has had enough."""
+        return self.run.cancelled() or self.run.seconds_left <= 0
+
+    def answer(self) -> Answer:
+        """What it has come to."""
+        why: Stopped = "failed"
+        if self.infeasible or self.proved:
+            why = "proved"
+        elif self.decisions is not None and self.bound - self.score < absolute_gap(self.problem, self.stage):
+            why = "proved"
+        elif self.closed:
+            why = "gap"
+        elif self.run.cancelled():
+            why = "cancelled"
+        elif self.run.seconds_left <= 0:
+            why = "time"
+        bound = self.bound if np.isfinite(self.bound) else None
+        if self.proved and self.decisions is not None:
+            bound = self.score
+        message = "" if why != "failed" else "the columns within reach hold no better plan, and no proof"
+        return Answer(None, bound, why, self.infeasible, message)
+
+    # --- steps; between two of them the caller may stop
+    def steps(self) -> Iterator[None]:
+        """Prices, LP, plan, proof."""
+        point = descend(self.pricing, first_point(self.pricing), STEPS, stop=lambda: self.stopped)
+        found = self.pricing.evaluate(point)
+        if found.bound < -1e-6:
+            self.infeasible = True  # every score is at least 0
+            return
+        self.limit(found)
+        yield
+        yield from self._columns()
+        for _ in range(6):
+            if self.closed or self.stopped:
+                return
+            improved = self._neighbours()
+            yield
+            if not improved:
+                break
+        yield from self._prove()
+
+    def _window(self, found: Evaluation, losses: Floats, gap: float) -> tuple[Columns, float]:
+        """The near columns, of a wider window where they are few; and its width."""
+        while True:
+            columns, _ = near(self.pricing, found, losses, gap, max(SETS, gap))
+            if len(columns) >= min(FEW, 10 * self.problem.n_villages) or gap > found.bound + 1:
+                return columns, gap
+            gap *= 4
+
+    def _columns(self) -> Iterator[None]:
+        """The LP over columns: better prices, and between them plans."""
+        assert self.found is not None
+        pricing, problem = self.pricing, self.problem
+        losses = pricing.losses(self.found)
+        columns, window = self._window(self.found, losses, WINDOW)
+        self.master = master = Master(pricing, losses <= max(WIDE, window), self.reserve)
+        master.add_cut(self.found.point.rows[pricing.rows.sources])
+        if not master.cuts:
+            master.add_cut(np.ones(problem.n_sources))
+        master.begin(self._allowed(master, columns), self.run)
+        # Without a box first: no good prices, but nearly a plan.
+        master.box(self.found.point.village, FREE)
+        if (best := self._financed(master)) is None:
+            return
+        self._round(best)
+        yield
+        width = 0.5
+        for _ in range(ROUNDS):
+            master.box(self.found.point.village, width)
+            best = master.solve()
+            if best is None:
+                return
+            found = pricing.evaluate(best.point)
+            ahead, won = self.bound - best.value, self.bound - found.bound
+            self.limit(found)
+            short, price, _ = master.shortfall(master.pool, best.x)
+            if won > 0.5 * ahead:
+                width = min(2.0 * width, FREE)
+            elif won <= 0.1 * ahead:
+                width *= 0.5
+            yield
+            done = ahead <= TIGHT * max(1.0, self.bound) and short <= SHORTFALL
+            if done or width < 1e-4:
+                break
+            losses = pricing.losses(found)
+            fresh, _ = near(pricing, found, losses, window if won > -ahead else 0.3 * window, SETS)
+            added = master.extend(self._allowed(master, fresh))
+            if short > SHORTFALL:
+                master.cut(price)
+            elif not added and width > 1e2:
+                break
+        # Prices have settled: the columns near them, in several villages too, and no box.
+        losses = pricing.losses(self.found)
+        fresh, _ = near(pricing, self.found, losses, window, SETS)
+        master.extend(self._allowed(master, fresh))
+        master.box(self.found.point.village, FREE)
+        if (best := self._financed(master)) is None:
+            return
+        self._round(best)
+        self.optimum = best
+        yield
+
+    def _financed(self, master: Master) -> Optimum | None:
+        """The LP's optimum that the sources can finance."""
+        for _ in range(10):
+            if (best := master.solve()) is None or self.stopped:
+                return None
+            short, price, _ = master.shortfall(master.pool, best.x)
+            if short <= SHORTFALL:
+                break
+            master.cut(price)
+        return best
+
+    def _allowed(self, master: Master, columns: Columns) -> Columns:
+        """Columns that the LP knows the options of, and that leave room for rounding."""
+        return columns.take(np.flatnonzero(master.options[columns.option] & master.can_pay(columns)))
+
+    # --- plans
+    def _round(self, best: Optimum) -> bool:
+        """A plan from an LP optimum: what it takes whole is fixed, the rest is decided."""
+        columns = self.master.pool
+        order = np.flatnonzero(best.x >= WHOLE)
+        fixed = np.zeros(len(columns), bool)
+        paid, taken = np.zeros(self.problem.n_villages, bool), np.zeros(self.problem.n_roofs, bool)
+        for c in order.tolist():
+            villages = columns.village[columns.ptr[c] : columns.ptr[c + 1]]
+            roof = self.problem.option_roof[columns.option[c]]
+            if not taken[roof] and not paid[villages].any():
+                fixed[c] = taken[roof] = True
+                paid[villages] = True
+        return self._decide(fixed, PLAN_SECONDS)
+
+    def _decide(self, fixed: Bools, seconds: float) -> bool:
+        """Decide all but what is fixed, until it can be financed; whether the plan is better."""
+        master, columns = self.master, self.master.pool
+        gap = min(absolute_gap(self.problem, self.stage), 0.1 * max(1.0, self.run.gap * abs(self.score)))
+        for _ in range(6):
+            if self.stopped:
+                return False
+            chosen, _, _ = decide(master, columns, fixed, self.run, seconds, max(gap, 1e-9))
+            if chosen is None:
+                if not fixed.any():
+                    return False
+                fixed = fixed & (self.rng.random(len(fixed)) < 0.7)
+                continue
+            short, price, draws = master.shortfall(columns, chosen.astype(float))
+            if short <= 1.0 and draws is not None:
+                if float(columns.value[chosen].sum()) <= self.score + 1e-9:
+                    return False
+                self.incumbent = chosen
+                return self.offer(self._plan(columns.take(np.flatnonzero(chosen)), draws))
+            if np.isinf(short):
+                return False
+            master.cut(price)
+        return False
+
+    def _plan(self, columns: Columns, draws: Floats) -> Decisions | None:
+        """The plan of whole columns, exact."""
+        problem, pricing = self.problem, self.pricing
+        option = np.full(problem.n_roofs, -1, np.int64)
+        roof = problem.option_roof[columns.option]
+        option[roof] = columns.option
+        links = np.zeros(len(pricing.link), bool)
+        paying = roof[columns.of_payment]
+        for i, j in zip(paying.tolist(), columns.village.tolist(), strict=True):
+            low, high = pricing.link_ptr[i], pricing.link_ptr[i + 1]
+            links[low + np.searchsorted(pricing.link[low:high], j)] = True
+        reached = pricing.reached(columns.village, columns.pay, columns.lens)
+        return settle(problem, Choice(option, reached, draws, links), self.stage)
+
+    def _neighbours(self) -> bool:
+        """Decide anew around what the LP left open, wider and wider."""
+        if not hasattr(self, "optimum") or not hasattr(self, "incumbent"):
+            return False
+        problem, columns = self.problem, self.master.pool
+        chosen = np.zeros(len(columns), bool)
+        chosen[: len(self.incumbent)] = self.incumbent
+        x = np.zeros(len(columns))
+        x[: len(self.optimum.x)] = self.optimum.x
+        open_ = np.flatnonzero((x > 1e-6) & (x < WHOLE) | (chosen & (x < 0.5)))
+        roofs, villages = np.zeros(problem.n_roofs, bool), np.zeros(problem.n_villages, bool)
+        roofs[problem.option_roof[columns.option[open_]]] = True
+        villages[columns.village[columns.payments(open_)]] = True
+        found = self.found
+        assert found is not None
+        for _ in range(3):
+            touched = np.bincount(columns.of_payment, villages[columns.village], len(columns)) > 0
+            touched |= roofs[problem.option_roof[columns.option]]
+            fixed = chosen & ~touched
+            if self._decide(fixed, PLAN_SECONDS):
+                return True
+            if self.closed or self.stopped or not fixed.any():
+                return False
+            # One step further: the roofs that could pay these villages, and whom they pay.
+            likely = np.flatnonzero(touched & ((x > 1e-6) | chosen))
+            roofs[problem.option_roof[columns.option[np.flatnonzero(touched)]]] = True
+            villages[columns.village[columns.payments(likely)]] = True
+        return False
+
+    # --- proof
+    def _prove(self) -> Iterator[None]:
+        """Refute every better value, or find it: a MIP over all columns that a better plan could have."""
+        problem, pricing = self.problem, self.pricing
+        while not self.closed and not self.stopped and self.found is not None:
+            target = self.score + self.step if self.decisions is not None and self.step > 0 else -np.inf
+            gap = self.bound - target + 1e-6 if np.isfinite(target) else self.bound + 1.0
+            losses = pricing.losses(self.found)
+            columns, complete = near(pricing, self.found, losses, gap, gap)
+            if not complete or len(columns) > MOST_PROVED:
+                return
+            master = Master(pricing, losses <= gap, np.zeros(problem.n_options, np.int64))
+            for price in self.master.cuts:
+                master.add_cut(price)
+            while not self.stopped:
+                goal = None if not np.isfinite(target) else target - 1e-6
+                fixed = np.zeros(len(columns), bool)
+                chosen, solved, bound = decide(
+                    master, columns, fixed, self.run, PROOF_SECONDS, max(absolute_gap(problem, self.stage), 1e-9), goal
+                )
+                if chosen is None:
+                    if solved:
+                        self.proved = self.decisions is not None
+                        self.infeasible = self.decisions is None
+                    return
+                short, price, draws = master.shortfall(columns, chosen.astype(float))
+                if short > 1e-3 and not np.isinf(short):
+                    master.add_cut(price)
+                    continue
+                if draws is None:
+                    return
+                if not self.offer(self._plan(columns.take(np.flatnonzero(chosen)), draws)):
+                    return
+                break
+            yield
+
+
