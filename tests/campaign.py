@@ -1,32 +1,46 @@
-"""Thousands of tiny instances with every policy switch, each solved and compared with the oracle.
+"""Thousands of small instances with every policy switch, each solved and compared with what others find.
 
     python tests/campaign.py --instances 2000 --seconds 600 --seed 7 --solver highs
+    python tests/campaign.py --instances 2000 --solver prices --always
+    python tests/campaign.py --instances 500 --solver prices --always --against highs
 
-Prints its seed first, and at the end each failure with the smallest instance that shows it, as JSON to be
-read by ``roofalloc.read``. The exit code is 1 if something failed.
+Against the oracle (by brute force) instances are tiny; against another solver they are hamlets with a policy,
+money and prices drawn anew, and no bound of the one may exclude what the other found. ``--always``
+lets `prices` lead whatever the size, not only where it is the best choice; it may then leave a gap, but no
+more than one. Prints its seed first, and each failure with the smallest instance that shows it, as JSON to
+be read by ``roofalloc.read``. The exit code is 1 if something failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
+from itertools import repeat
 
+import polars as pl
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import roofalloc as ra
 from oracle import Optimum, optimum
 from roofalloc.errors import RoofallocError
-from roofalloc.instance import Instance
-from roofalloc.plan import TermResult
+from roofalloc.instance import Floor, Instance, Limit, Term
+from roofalloc.plan import Result, TermResult
 from roofalloc.problem import compile_problem
-from strategies import instances
+from strategies import TERMS, instances
 
 LOWER_IS_BETTER = ("-capital", "-links")
 BATCH = 100  # instances between two shrinkings
+PATIENCE = 20.0  # seconds for a hamlet
+CRASHES = (RoofallocError, ArithmeticError, LookupError, ValueError, AssertionError, TypeError)
 
 
 def sign(term: str) -> int:
@@ -39,16 +53,16 @@ def rounds_debt(instance: Instance) -> bool:
     return bool(compile_problem(instance).reserve.any())
 
 
-def verdict(instance: Instance, solver: str) -> tuple[list[str], str]:
+def verdict(instance: Instance, solver: str, may_leave_a_gap: bool = False) -> tuple[list[str], str]:
     """What is wrong with a solver's result on a tiny instance, and its status.
 
-    The result must say what the oracle says. Only where debt is rounded over several sources may a term
-    stay open, with an honest bound; terms after an open one are not compared.
+    The result must say what the oracle says. Only where debt is rounded over several sources, or the solver
+    may leave a gap, may a term stay open, with an honest bound; terms after an open one are not compared.
     """
     best = optimum(instance)
     try:
         result = ra.solve(instance, solver)
-    except (RoofallocError, ArithmeticError, LookupError, ValueError, AssertionError) as error:
+    except CRASHES as error:
         return [f"{type(error).__name__}: {error}"], "crash"
     wrong = [f"check: {finding}" for finding in ra.check(instance, result).findings]
     if (result.status, best.status) == ("no_plan", "infeasible") and rounds_debt(instance):
@@ -71,7 +85,7 @@ def verdict(instance: Instance, solver: str) -> tuple[list[str], str]:
         if found:
             wrong.append(found)
             break
-    if rounds_debt(instance):
+    if may_leave_a_gap or rounds_debt(instance):
         return wrong, "open" if is_open else result.status
     if is_open:
         wrong.append(f"left open without need: {values(result.objective)}, the oracle says {shown(best)}")
@@ -111,44 +125,188 @@ def shown(best: Optimum) -> str:
     return ", ".join(f"{term}: {value}" for term, value in best.best.items()) or best.status
 
 
-def campaign(number: int, seconds: float, first: int, solver: str, plain: bool = False) -> int:
-    """Draw, solve, compare; the number of batches that failed."""
-    end = time.monotonic() + seconds
-    statuses: Counter[str] = Counter()
-    failures: list[list[tuple[list[str], str]]] = []  # by batch, while it shrinks
+# --- against another solver ----------------------------------------------------------------------------
 
-    for batch in range(-(-number // BATCH)):
-        if time.monotonic() > end:
+
+def varied(number: int) -> Instance:
+    """A hamlet whose policy, sources, needs and hosting limits are drawn anew, alike for the same number."""
+    draw = random.Random(number)
+    hamlet = ra.generate(
+        "hamlet", number, single_source=draw.random() < 0.3, unlimited=draw.random() < 0.3, floors=False
+    )
+    terms = draw.sample(TERMS, draw.choice([1, 1, 2, 3]))
+    if draw.random() < 0.5:
+        terms = ["people"]
+    regions = [None, *hamlet.regions["id"]]
+    heads = int((hamlet.households["people"] * hamlet.households["count"]).sum())
+    capital = int(hamlet.options["capital"].sum())
+
+    def some(share: float) -> bool:
+        return draw.random() < share
+
+    floors = tuple(
+        Floor(draw.choice(regions), priority=draw.choice([None, None, 1]), people=draw.randrange(heads // 6))
+        for _ in range(draw.choice([0, 0, 1, 2]) + ("-capital" in terms))
+    )
+    limits = tuple(
+        Limit(draw.choice(regions), capital=draw.randrange(capital // 3))
+        for _ in range(draw.choice([0, 0, 1, 2]))
+    )
+    policy = replace(
+        hamlet.policy,
+        objective=tuple(Term(term, Decimal(draw.choice([0, 0, 1]))) for term in terms),
+        require=floors,
+        limits=limits,
+        max_villages_per_roof=draw.choice([1, 2, 3]) if some(0.15) else None,
+        max_roofs_per_village=draw.choice([1, 2]) if some(0.15) else hamlet.policy.max_roofs_per_village,
+        min_payment=draw.randrange(1, 400_000) if some(0.15) else None,
+    )
+    step = draw.choice([1, 100, 1000, 50_000])  # fen: fine needs, or many alike
+    return hamlet.replace(
+        policy=policy,
+        sources=hamlet.sources.with_columns(
+            amount=pl.Series(
+                [int(amount * draw.choice([0.2, 0.6, 1.0])) for amount in hamlet.sources["amount"]]
+            ),
+            rate=pl.Series([draw.choice([0, 10**7, 76_000_001]) for _ in hamlet.sources["id"]]),
+            interest=pl.lit(None, pl.Int64),
+            years=pl.lit(None, pl.Int64),
+            max_share=pl.Series([draw.choice([10**6, 700_000]) for _ in hamlet.sources["id"]]),
+        ),
+        households=hamlet.households.with_columns(need=(pl.col("need") // step + 1) * step),
+        connection_points=hamlet.connection_points.with_columns(
+            limit_watts=(pl.col("limit_watts") * draw.choice([0.5, 1.0, 3.0])).cast(pl.Int64)
+        ),
+    )
+
+
+def compared(instance: Instance, solver: str, other: str) -> tuple[list[str], str]:
+    """What is wrong with a solver's result beside another's, and its status."""
+    try:
+        results = [ra.solve(instance, name, time_limit=PATIENCE) for name in (solver, other)]
+    except CRASHES as error:
+        return [f"{type(error).__name__}: {error}"], "crash"
+    wrong = [
+        f"{name}: check: {finding}"
+        for name, result in zip((solver, other), results, strict=True)
+        for finding in ra.check(instance, result).findings
+    ]
+    mine, theirs = results
+    statuses = {result.status for result in results}
+    if "infeasible" in statuses and statuses & {"optimal", "feasible"}:
+        wrong.append(f"{solver} says {mine.status}, {other} says {theirs.status}")
+    if mine.status == "no_plan" and theirs.status in ("optimal", "feasible"):
+        wrong.append(f"no plan, {other} has {values(theirs.objective)}")
+    wrong += [f"{solver}: {said}" for said in _refuted(mine, theirs, instance)]
+    wrong += [f"{other}: {said}" for said in _refuted(theirs, mine, instance)]
+    return wrong, mine.status
+
+
+def _refuted(claims: Result, found: Result, instance: Instance) -> Iterator[str]:
+    """Bounds of one result that the other's plan exceeds; of later terms only where earlier are as good."""
+    for mine, theirs, term in zip(claims.objective, found.objective, instance.policy.objective, strict=False):
+        to = sign(mine.term)
+        for name in ("bound", "certified_bound"):
+            bound = getattr(mine, name)
+            if bound is not None and to * bound < _floor(mine.term, to * theirs.value):
+                who = found.plan.solver["name"]
+                yield f"{mine.term}: {name} {bound} excludes {theirs.value}, found by {who}"
+        if to * theirs.value < to * mine.value or term.tolerance:
+            return  # what is held of this term differs
+
+
+# --- drawing, solving, comparing -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign does."""
+
+    solver: str
+    against: str = "oracle"
+    plain: bool = False
+    always: bool = False
+    until: float = float("inf")  # by `time.monotonic`, which processes share
+
+
+@dataclass
+class Batch:
+    """Statuses of the instances of a batch, and what went wrong in it with the smallest instance."""
+
+    statuses: Counter[str]
+    failure: str = ""
+
+
+def of_oracle(number: int, first: int, plan: Plan) -> Batch:
+    """Tiny instances, with failures made as small as they get."""
+    done = Batch(Counter())
+    failures: list[tuple[list[str], str]] = []
+
+    @seed(first)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(instances(plan.plain))
+    def one(instance: Instance) -> None:
+        if time.monotonic() > plan.until and not failures:
+            return
+        wrong, status = verdict(instance, plan.solver, plan.always)
+        done.statuses[status] += 1
+        if wrong:
+            failures.append((wrong, instance.canonical().decode()))
+            raise AssertionError(wrong[0])
+
+    with contextlib.suppress(AssertionError, ExceptionGroup):
+        one()
+    if failures:
+        wrong, text = min(failures, key=lambda failure: len(failure[1]))
+        done.failure = f"seed {first}: {'; '.join(wrong)}\n{text}"
+    return done
+
+
+def of_peers(number: int, first: int, plan: Plan) -> Batch:
+    """Hamlets, each by two solvers."""
+    done = Batch(Counter())
+    for k in range(first * BATCH, first * BATCH + number):
+        if time.monotonic() > plan.until:
             break
-        failures.append([])
+        wrong, status = compared(varied(k), plan.solver, plan.against)
+        done.statuses[status] += 1
+        if wrong:
+            done.failure += f"campaign.varied({k}): {'; '.join(wrong)}\n"
+    return done
 
-        @seed(first + batch)
-        @settings(
-            max_examples=min(BATCH, number - batch * BATCH),
-            database=None,
-            deadline=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(instances(plain))
-        def one(instance: Instance) -> None:
-            if time.monotonic() > end and not failures[-1]:
-                return
-            wrong, status = verdict(instance, solver)
-            statuses[status] += 1
-            if wrong:
-                failures[-1].append((wrong, instance.canonical().decode()))
-                raise AssertionError(wrong[0])
 
-        with contextlib.suppress(AssertionError, ExceptionGroup):
-            one()
-        if failures[-1]:
-            wrong, text = min(failures[-1], key=lambda failure: len(failure[1]))
-            print(f"seed {first + batch}: {'; '.join(wrong)}\n{text}", flush=True)
-    failed = sum(map(bool, failures))
-    solved = sum(statuses.values())
+def run_batch(number: int, first: int, plan: Plan) -> Batch:
+    """One batch, in whatever process."""
+    if plan.always:
+        from roofalloc.solvers import prices
+
+        prices.LARGE = 0
+    return (of_oracle if plan.against == "oracle" else of_peers)(number, first, plan)
+
+
+def campaign(number: int, first: int, plan: Plan, jobs: int = 1) -> int:
+    """Draw, solve, compare; the number of batches that failed."""
+    sizes = [min(BATCH, number - done) for done in range(0, number, BATCH)]
+    work = sizes, range(first, first + len(sizes)), repeat(plan)
+    statuses: Counter[str] = Counter()
+    failed = 0
+    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+        for batch in (map if pool is None else pool.map)(run_batch, *work):
+            statuses += batch.statuses
+            if batch.failure:
+                failed += 1
+                print(batch.failure, flush=True)
     told = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
-    print(f"{solver}: {solved} instances ({told}); {failed} of {len(failures)} batches failed")
+    print(
+        f"{plan.solver} against {plan.against}: {statuses.total()} instances ({told}); "
+        f"{failed} of {len(sizes)} batches failed"
+    )
     return failed
 
 
@@ -157,11 +315,15 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--solver", choices=["highs", "pulp"], default="highs")
-    parser.add_argument("--plain", action="store_true", help="without the switches on links")
-    given_ = parser.parse_args()
-    print(f"seed {given_.seed}", flush=True)
-    return int(campaign(given_.instances, given_.seconds, given_.seed, given_.solver, given_.plain) > 0)
+    parser.add_argument("--solver", choices=["highs", "prices", "pulp"], default="highs")
+    parser.add_argument("--against", choices=["oracle", "highs", "prices", "pulp"], default="oracle")
+    parser.add_argument("--always", action="store_true", help="let prices lead whatever the size")
+    parser.add_argument("--plain", action="store_true", help="without the switches on links (oracle)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    told = parser.parse_args()
+    print(f"seed {told.seed}", flush=True)
+    plan = Plan(told.solver, told.against, told.plain, told.always, time.monotonic() + told.seconds)
+    return int(campaign(told.instances, told.seed, plan, told.jobs) > 0)
 
 
 if __name__ == "__main__":
