@@ -17,7 +17,9 @@ from scipy.optimize import linprog
 
 from formula import formula, kept, knapsack, most_paid, signed
 from oracle import Oracle
+from roofalloc import generate
 from roofalloc.audit import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step
+from roofalloc.audit.formula import Layout
 from roofalloc.errors import UsageError
 from roofalloc.instance import Instance
 from roofalloc.plan import Certificate
@@ -268,6 +270,34 @@ def test_at_the_dual_prices_it_is_the_value_of_the_relaxation(instance, data):
         assert exact <= value + 1e-5 * max(1, abs(value))
         if instance.roofs["connection_point"].null_count() == instance.roofs.height:
             assert exact >= value - 1e-5 * max(1, abs(value))
+
+
+@pytest.mark.parametrize("least_capital", [False, True])
+def test_a_pass_in_64_bits_before_it_changes_nothing(least_capital, monkeypatch):
+    instance = generate("town", 3, least_capital=least_capital)
+    term = instance.policy.objective[0].term
+    rng, scale = np.random.default_rng(5), 300 if least_capital else 1
+    certificates = []
+    for coarse in (2, 5, 20):
+
+        def prices(ids, most, places=coarse):
+            drawn = rng.integers(0, most * 10**places, len(ids))
+            return {name: Decimal(int(p)).scaleb(-places - 3) for name, p in zip(ids, drawn, strict=True)}
+
+        certificates.append(
+            Certificate(
+                term,
+                villages=prices(instance.villages["id"], 3 * scale),
+                sources=prices(instance.sources["id"], scale),
+                connection_points=prices(instance.connection_points["id"], scale),
+                limits=prices(range(len(instance.policy.limits)), scale),
+                require=prices(range(len(instance.policy.require)), 1000 * scale),
+                implied=prices(instance.households["id"][:50], 10 * scale),
+            )
+        )
+    with_pass = [bound(instance, certificate) for certificate in certificates]
+    monkeypatch.setattr(Layout, "places", lambda self, prices: None)
+    assert [bound(instance, certificate) for certificate in certificates] == with_pass
 
 
 # --- by hand

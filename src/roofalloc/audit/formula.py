@@ -30,7 +30,7 @@ _LISTED = 4096  # up to so many, they are listed
 _AT_ONCE = 2_000_000  # so many at a time
 _MONEY = FEN * RATE  # denominator of yuan with rates, beside that of the prices
 _ROOM = 2**60  # figures in 64 bits stay below it
-_FINEST = 18  # most decimal places of prices in 64 bits
+_FINEST = 15  # most decimal places of prices in 64 bits
 _PER_FEN, _PER_PERSON = WEIGHT // FEN, WEIGHT  # a price's unit in thousandths of it, for a fen or a person
 
 #: A bound: a fraction, or ``-math.inf`` where some roof that must be built cannot be.
@@ -181,10 +181,10 @@ class Layout:
         margins = max(of_option * most["roofs"], (most["need"] + most["people"] + 1) * most["count"])
         if most["rate"] >= 4 * RATE or WEIGHT * n_prices * margins >= _ROOM:
             return None
-        places = len(str(prices.unit)) - 1
+        places = _FINEST
         while places >= 0 and figures * 10**places >= _ROOM * prices.unit:
             places -= 1
-        return min(places, _FINEST) if places >= 0 else None
+        return places if places >= 0 else None
 
     @property
     def everything(self) -> Case:

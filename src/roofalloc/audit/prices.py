@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..instance import TERMS, Term
 from ..links import positions
 from ..plan import LEAF_PRICES, PRICES, Certificate, Leaf
-from .exact import Ints, array, wide
+from .exact import Ints, array, largest, wide
 from .model import FEN, WATT, IntArray, Model
 
 #: The term of a certificate of infeasibility: all objective coefficients are 0.
@@ -86,25 +86,31 @@ class Prices:
         return known
 
     def rounded(self, places: int) -> Prices:
-        """The prices rounded down to so many decimal places: valid prices of their own."""
-        drop = self.unit // 10**places
-        if drop <= 1:
-            return self
-        villages = self.villages // drop
+        """The prices with so many decimal places, rounded down: valid prices of their own."""
+        new: int = 10**places
+
+        def each(price: int) -> int:
+            return price * new // self.unit
+
+        if new >= self.unit:
+            factor = new // self.unit
+            villages = self.villages.astype(wide(largest(self.villages) * factor)) * factor
+        else:
+            villages = self.villages // (self.unit // new)
         return replace(
             self,
-            unit=10**places,
-            villages=villages.astype(wide(int(villages.max(initial=0)))),
-            sources=[p // drop for p in self.sources],
-            points=[p // drop for p in self.points],
-            roofs={at: p // drop for at, p in self.roofs.items()},
-            implied=[(at, p // drop) for at, p in self.implied],
-            fair=[p // drop for p in self.fair],
-            floors=[(priority, region, p // drop) for priority, region, p in self.floors],
-            capital_limits=[(region, p // drop) for region, p in self.capital_limits],
-            power_limits=[(region, p // drop) for region, p in self.power_limits],
-            held=[(term, p // drop) for term, p in self.held],
-            constants=[(p // drop, quantity) for p, quantity in self.constants],
+            unit=new,
+            villages=villages.astype(wide(largest(villages))),
+            sources=[each(p) for p in self.sources],
+            points=[each(p) for p in self.points],
+            roofs={at: each(p) for at, p in self.roofs.items()},
+            implied=[(at, each(p)) for at, p in self.implied],
+            fair=[each(p) for p in self.fair],
+            floors=[(priority, region, each(p)) for priority, region, p in self.floors],
+            capital_limits=[(region, each(p)) for region, p in self.capital_limits],
+            power_limits=[(region, each(p)) for region, p in self.power_limits],
+            held=[(term, each(p)) for term, p in self.held],
+            constants=[(each(p), quantity) for p, quantity in self.constants],
         )
 
 

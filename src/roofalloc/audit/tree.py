@@ -75,7 +75,7 @@ def _leaf(
     if case is None:
         return -math.inf
     places = layout.places(prices)
-    if places is not None and 10**places >= min(prices.unit, 10**_ENOUGH):
+    if places is not None and places >= _ENOUGH:
         found = Formula(layout, prices.rounded(places)).outward(case)
     else:
         found = Formula(layout, prices).exact(case)
