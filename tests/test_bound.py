@@ -278,11 +278,14 @@ def test_a_pass_in_64_bits_before_it_changes_nothing(least_capital, monkeypatch)
     term = instance.policy.objective[0].term
     rng, scale = np.random.default_rng(5), 300 if least_capital else 1
     certificates = []
-    for coarse in (2, 5, 20):
+    for coarse in (2, 5, 12):
 
         def prices(ids, most, places=coarse):
             drawn = rng.integers(0, most * 10**places, len(ids))
-            return {name: Decimal(int(p)).scaleb(-places - 3) for name, p in zip(ids, drawn, strict=True)}
+            return {
+                name: Decimal(int(p) * 10**9 + 1).scaleb(-places - 12)
+                for name, p in zip(ids, drawn, strict=True)
+            }
 
         certificates.append(
             Certificate(
