@@ -22,6 +22,7 @@ from .model import FEN, WATT, IntArray, Model
 FEASIBILITY = "feasibility"
 
 _T = TypeVar("_T")
+_NUMBERS = (Decimal, int, str)
 _PLACES = 400  # most decimal places, and most digits before the point, of a price
 
 
@@ -250,17 +251,18 @@ def _whole(given: Mapping[str, Mapping[Any, Any]]) -> tuple[int, dict[str, dict[
 def _price(name: str, key: Any, value: Any) -> tuple[int, int]:
     """The digits of a price as an integer, and how many of them are decimal places."""
     try:
-        price = Decimal(value) if isinstance(value, Decimal | int | str) else None
+        price = Decimal(value) if isinstance(value, _NUMBERS) else None
     except ArithmeticError:
         price = None
     if price is None or not price.is_finite() or price < 0:
         raise UsageError(f"{name}[{key!r}]: found {value!r}, expected a decimal price of at least 0")
     if not price:
         return 0, 0
-    if price.adjusted() > _PLACES or price.as_tuple().exponent < -_PLACES:  # type: ignore[operator]
-        raise UsageError(f"{name}[{key!r}]: found {value!r}, expected at most {_PLACES} digits")
-    whole, _, places = format(price, "f").partition(".")
-    return int(whole + places), len(places)
+    if abs(price.adjusted()) <= _PLACES:
+        whole, _, places = format(price, "f").partition(".")
+        if len(places) <= _PLACES:
+            return int(whole + places), len(places)
+    raise UsageError(f"{name}[{key!r}]: found {value!r}, expected at most {_PLACES} digits")
 
 
 def _found(what: str, places: Mapping[str, int], prices: Mapping[str, int]) -> list[tuple[int, int]]:
