@@ -16,6 +16,7 @@ from ..plan import Certificate, Plan
 from .exact import Ints, group_sums, product, total
 from .formula import Bound, Formula, Layout
 from .model import FEN, WEIGHT, Model
+from .pairing import pairing_bound, pairing_prices
 from .prices import FEASIBILITY, PriceReader
 from .tree import tree_bounds
 
@@ -39,7 +40,8 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     The term is maximised, so ``-capital`` and ``-links`` are bounded as negative numbers; `rounded_bound`
     gives the figure that a plan file shows. The connection points' options are combined exactly
     where that takes at most 200,000 steps a point; elsewhere the point's price stands in. Where the
-    certificate has a tree, the largest bound of its leaves counts if it is better, see `leaf_bounds`.
+    certificate has a tree, the largest bound of its leaves counts if it is better, see `leaf_bounds`; where
+    it has prices on pairing, the bound of `roofalloc.audit.pairing`, which is rounded outward.
 
     Parameters
     ----------
@@ -66,7 +68,10 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     """
     layout = Layout.of(instance)
     reader = PriceReader(layout.model, certificate.term, held)
-    own = Formula(layout, reader.certificate(certificate)).exact(layout.everything)
+    prices = reader.certificate(certificate)
+    own = Formula(layout, prices).exact(layout.everything)
+    if certificate.pairing:
+        own = min(own, pairing_bound(layout, prices, pairing_prices(layout.model, certificate)))
     if certificate.tree is None:
         return own
     return min(own, max(tree_bounds(layout, reader, certificate.tree).values()))
