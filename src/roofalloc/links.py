@@ -20,6 +20,7 @@ from .instance import Instance
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Links = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
 #: Mean radius of the earth [m].
 EARTH_RADIUS_M = 6_371_008.8
@@ -132,20 +133,31 @@ def _chord(metres: float) -> float:
     return float(2 * np.sin(min(metres / EARTH_RADIUS_M, np.pi) / 2))
 
 
-def derive_links(instance: Instance) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+def derive_links(instance: Instance) -> Links | None:
     """The links of an instance, given or derived, without those of excluded roofs.
 
     Returns
     -------
     roof_index, village_index : int32 ``(n_links,)``, rows of ``instance.roofs`` and
-        ``instance.villages``, sorted by roof, then village; None where neither links nor a distance
-        are given: then every roof may pay every village of the region it serves.
+        ``instance.villages``, sorted by roof, then village; not to be written to, for they are kept with
+        the instance. None where neither links nor a distance are given: then every roof may pay
+        every village of the region it serves.
 
     Raises
     ------
     UsageError
         if links go by distance and a roof or village has no coordinates.
     """
+    kept = vars(instance)  # where a cached property of the instance would be
+    if "_links" not in kept:
+        kept["_links"] = links = _derived(instance)
+        for index in links or ():
+            index.flags.writeable = False
+    found: Links | None = kept["_links"]
+    return found
+
+
+def _derived(instance: Instance) -> Links | None:
     present = instance.roofs["status"].to_numpy() != "excluded"
     if instance.links is not None:
         i = positions(instance.roofs["id"], instance.links["roof"])
@@ -335,5 +347,5 @@ def _by_roof(keys: list[IntArray], n_villages: int) -> tuple[IntArray, IntArray]
     return i, j
 
 
-def _narrow(i: IntArray, j: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _narrow(i: IntArray, j: IntArray) -> Links:
     return i.astype(np.int32), j.astype(np.int32)
