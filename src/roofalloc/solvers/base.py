@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -45,6 +46,7 @@ class Run:
     reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
     fen : decide financing and debt in whole fen, rounded up per roof: exact, slow, and only `highs` does
     options : back end options of the user, verbatim
+    executor : where independent work may run, the user's own; None: threads of this process
     cancelled : true once the user wants to stop; ask it often
     report : call with each better choice (or exact decisions), and with the bound (a score; None: unknown)
     certify : call with prices, or a certificate, that prove a better bound; the auditor evaluates them
@@ -59,6 +61,7 @@ class Run:
     reserve: bool = False
     fen: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    executor: Executor | None = None
     cancelled: Callable[[], bool] = lambda: False
     report: Callable[[Choice | Decisions | None, float | None], None] = lambda choice, bound: None
     certify: Callable[[Prices | Certificate], None] = lambda proof: None

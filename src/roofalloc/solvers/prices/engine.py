@@ -2,71 +2,139 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from roofalloc.problem import Choice, Decisions, Floats, Problem, Stage
 
 from ..base import Answer, Run, Stopped
+from ..model import level_met
+from ..relaxation import Prices
 from ..settle import floors_met
 from .blocks import build_field
+from .decide import decide
 from .dual import Dual, FirstOrder, class_worth
 from .master import Refined, refine
 from .paying import pay
 from .rounding import round_options
+from .shares import Share, cut, join
 from .spending import fit
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
 SETTLED = 0.3  # of the gap: prices whose bound moves by less between checks are good enough to go on with
+ENOUGH = 0.5  # of the gap: a share that near its own bound leaves the rest of the gap to the others
+SOONER = 0.05  # seconds between looks at the clock while shares are worked on
 
 
-@dataclass
-class _Best:
-    """The best plan and bound so far, as scores."""
+class Best:
+    """The best plan and bound of a stage so far, as scores, and the caller's channels for them."""
 
-    problem: Problem
-    stage: Stage
-    run: Run
-    score: float = -np.inf
-    bound: float = np.inf
+    def __init__(self, problem: Problem, stage: Stage, run: Run) -> None:
+        self.problem, self.stage, self.run = problem, stage, run
+        self.decisions: Decisions | None = None
+        self.score, self.bound = -math.inf, math.inf
+        self.prices: Prices | None = None
+        self.offer(run.start)
 
-    def offer(self, decisions: Decisions | None) -> None:
-        if decisions is None or not floors_met(self.problem, decisions.reached):
-            return
-        score = float(self.problem.score(self.stage.term, decisions))
+    def offer(self, decisions: Decisions | None) -> float:
+        """Take a plan in where it is sound and better; the best score."""
+        problem, stage = self.problem, self.stage
+        if decisions is None or not floors_met(problem, decisions.reached):
+            return self.score
+        if not level_met(problem, stage, decisions):
+            return self.score
+        score = float(problem.score(stage.term, decisions))
         if score > self.score:
-            self.score = score
+            self.score, self.decisions = score, decisions
             self.run.report(decisions, None)
+        return self.score
 
-    def limit(self, bound: float) -> None:
+    def limit(self, bound: float, prices: Prices) -> None:
+        """Take a bound in where it is better."""
         if bound < self.bound:
-            self.bound = bound
+            self.bound, self.prices = bound, prices
             self.run.report(None, bound)
 
     @property
+    def allowed(self) -> float:
+        """What the gap allows between plan and bound, in score."""
+        known = abs(self.score) if math.isfinite(self.score) else 0.0
+        return self.run.gap * max(1.0, known)
+
+    @property
     def closed(self) -> bool:
-        """Whether the gap is met."""
-        known = np.isfinite(self.score)
-        return bool(known and self.bound - self.score <= self.run.gap * max(1.0, abs(self.score)))
+        """Whether the gap is met, or nothing better exists."""
+        if not math.isfinite(self.score):
+            return False
+        step = float(self.problem.step(self.stage.term))
+        return self.bound - self.score <= self.allowed or self.bound - self.score < step * (1 - 1e-6)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do, or no time to do it."""
+        return self.closed or self.run.cancelled() or self.run.seconds_left <= 0
+
+    def answer(self) -> Answer:
+        """What it has come to, with the proof handed in."""
+        if self.prices is not None:
+            self.run.certify(self.prices)
+        why: Stopped = "gap"
+        if not self.closed and self.run.cancelled():
+            why = "cancelled"
+        elif not self.closed and self.run.seconds_left <= 0:
+            why = "time"
+        return Answer(None, self.bound if math.isfinite(self.bound) else None, why)
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise a stage's term. Wants `roofalloc.solvers.prices.leads`."""
-    best = _Best(problem, stage, run)
-    if run.start is not None:
-        best.offer(run.start)
+    best = Best(problem, stage, run)
     dual = first_order(problem, stage, run, best)
-    prices = dual.prices()
-    if not best.closed and len(dual.field.blocks) == 1:
-        refined = refine(problem, stage, prices, run)
-        if refined is not None and refined.bound < dual.bound:
-            prices = refined.prices
-            best.limit(refined.bound)
-            best.offer(from_optimum(problem, stage, refined))
-    run.certify(prices)
-    return Answer(None, best.bound, _stopped(run, best))
+    if best.over:
+        return best.answer()
+    if len(dual.field.blocks) == 1:
+        improve(problem, stage, dual.prices(), best)
+        return best.answer()
+    if best.decisions is not None:
+        by_shares(problem, stage, dual, best)
+    return best.answer()
+
+
+def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
+    """Prices that settle, and plans from the iterates on the way."""
+    began = time.monotonic()
+    method = FirstOrder(build_field(problem, stage), run)
+    alone = len(method.field.blocks) == 1
+    before = math.inf
+    k = 0
+    try:
+        for k in method.run():
+            now = method.best.bound * method.field.units.score
+            if now < best.bound:
+                best.limit(now, method.result(k, 0).prices())
+            moved = (before - now) / max(1.0, abs(now))
+            before = now
+            if best.over:
+                break
+            # One block goes on to an LP, which small steps here would only delay.
+            settled = k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
+            if settled or (k >= FIRST_PLAN and moved < 30 * run.gap):
+                best.offer(plan(method.result(k, 0)))
+            if settled or best.over:
+                break
+    finally:
+        method.close()
+    return method.result(k, time.monotonic() - began)
+
+
+def plan(dual: Dual) -> Decisions | None:
+    """A plan from the method's iterate."""
+    return complete(dual.field.problem, dual.field.stage, round_options(dual), dual.prices())
 
 
 def from_optimum(problem: Problem, stage: Stage, refined: Refined) -> Decisions | None:
@@ -81,50 +149,17 @@ def from_optimum(problem: Problem, stage: Stage, refined: Refined) -> Decisions 
     option[problem.option_roof[taken]] = taken
     lacking = np.flatnonzero(problem.must & (option < 0))
     option[lacking] = problem.option_ptr[lacking]
-    prices = refined.prices
     choice = Choice(option, np.floor(at.reached + 1e-6).astype(np.int64), at.draws)
+    return complete(problem, stage, choice, refined.prices)
+
+
+def complete(problem: Problem, stage: Stage, choice: Choice, prices: Prices) -> Decisions | None:
+    """A choice made to fit, its capital spent, and whoever can be paid reached, guided by prices."""
     built = fit(problem, choice, income_price(problem, prices.village))
     if built is None:
         return None
     worth = class_worth(problem, stage, prices)
     return pay(problem, stage, *built, choice.reached, worth, prices.village)
-
-
-def first_order(problem: Problem, stage: Stage, run: Run, best: _Best) -> Dual:
-    """Prices that settle, and plans from the iterates on the way."""
-    began = time.monotonic()
-    method = FirstOrder(build_field(problem, stage), run)
-    before = np.inf
-    k = 0
-    try:
-        for k in method.run():
-            now = method.best.bound * method.field.units.score
-            best.limit(now)
-            moved = (before - now) / max(1.0, abs(now))
-            before = now
-            if k >= FIRST_PLAN and moved < 30 * run.gap:
-                best.offer(plan(method.result(k, time.monotonic() - began)))
-            # One block goes on to an LP, which small steps here would only delay.
-            alone = len(method.field.blocks) == 1 and k >= 400 and moved < 1e-3
-            if best.closed or alone or (k >= 500 and moved < SETTLED * run.gap):
-                break
-    finally:
-        method.close()
-    return method.result(k, time.monotonic() - began)
-
-
-def plan(dual: Dual) -> Decisions | None:
-    """A plan from the method's iterate."""
-    field = dual.field
-    problem = field.problem
-    prices = dual.prices()
-    income = income_price(problem, prices.village)
-    choice = round_options(dual)
-    built = fit(problem, choice, income)
-    if built is None:
-        return None
-    worth = class_worth(problem, field.stage, prices)
-    return pay(problem, field.stage, *built, choice.reached, worth, prices.village)
 
 
 def income_price(problem: Problem, village: Floats) -> Floats:
@@ -139,7 +174,92 @@ def income_price(problem: Problem, village: Floats) -> Floats:
     return node[: problem.n_roofs]
 
 
-def _stopped(run: Run, best: _Best) -> Stopped:
-    if best.closed:
-        return "gap"
-    return "cancelled" if run.cancelled() else "time"
+# --- one block: an LP, a window, a tree -----------------------------------------------------------------
+
+
+def improve(problem: Problem, stage: Stage, prices: Prices, best: Best) -> None:
+    """From good prices to those of the LP, and to plans near them."""
+    run = best.run
+    refined = refine(problem, stage, prices, run)
+    if refined is None:
+        return
+    best.limit(refined.bound, refined.prices)
+    best.offer(from_optimum(problem, stage, refined))
+    if not best.over:
+        decide(refined, run, best.offer, target(best))
+
+
+def target(best: Best) -> float:
+    """The score that meets the gap, or the best that the bound allows."""
+    step = float(best.problem.step(best.stage.term))
+    wanted = best.bound - best.run.gap * max(1.0, abs(best.bound))
+    return min(wanted, math.floor(best.bound / step + 1e-6) * step) if step else wanted
+
+
+# --- many blocks: each decides on its share -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A share with its prices, ready to be worked on anywhere."""
+
+    share: Share
+    prices: Prices
+    gap: float
+    seconds: float
+    seed: int
+
+    def __call__(self, cancelled: Callable[[], bool] = lambda: False) -> Decisions:
+        """The best plan found for the share; at least the one that it came with."""
+        deadline = None if math.isinf(self.seconds) else time.monotonic() + self.seconds
+        share = self.share
+        run = Run(
+            gap=self.gap, deadline=deadline, seed=self.seed, threads=1, start=share.plan, cancelled=cancelled
+        )
+        best = Best(share.problem, share.stage, run)
+        if not best.over:
+            improve(share.problem, share.stage, self.prices, best)
+        return share.plan if best.decisions is None else best.decisions
+
+
+def by_shares(problem: Problem, stage: Stage, dual: Dual, best: Best) -> None:
+    """Let each block improve its share of the best plan, side by side, and bring them together."""
+    run = best.run
+    assert best.decisions is not None
+    shares = cut(problem, stage, dual.field.blocks, best.decisions)
+    plans = [share.plan for share in shares]
+    prices = dual.prices()
+    threads = run.threads or 2
+    # What has most to decide begins first.
+    order = sorted(range(len(shares)), key=lambda b: -len(shares[b].classes))
+    with _pool(run, threads) as pool:
+        tasks: dict[Future[Decisions], int] = {}
+        for b in order:
+            share = shares[b]
+            task = _Task(share, share.prices(prices), ENOUGH * run.gap, run.seconds_left, run.seed)
+            future = pool.submit(task, run.cancelled) if run.executor is None else pool.submit(task)
+            tasks[future] = b
+        waiting = set(tasks)
+        while waiting and not best.over:
+            done, waiting = wait(waiting, timeout=SOONER, return_when=FIRST_COMPLETED)
+            for future in done:
+                plans[tasks[future]] = future.result()
+            if done:
+                best.offer(join(problem, shares, plans))
+        for future in waiting:
+            future.cancel()
+
+
+class _pool:
+    """The user's executor, which is not ours to shut down, or threads of our own."""
+
+    def __init__(self, run: Run, threads: int) -> None:
+        self.own = ThreadPoolExecutor(threads) if run.executor is None else None
+        self.executor: Executor = self.own if self.own is not None else run.executor  # type: ignore[assignment]
+
+    def __enter__(self) -> Executor:
+        return self.executor
+
+    def __exit__(self, *error: object) -> None:
+        if self.own is not None:
+            self.own.shutdown(wait=True, cancel_futures=True)
