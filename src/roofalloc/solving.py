@@ -20,12 +20,14 @@ from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
 from . import __version__
 from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
 from .errors import SolverError, UsageError
 from .instance import Instance, Term
+from .links import positions
 from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
@@ -670,42 +672,40 @@ def _from_plan(problem: Problem, start: Plan | Result) -> Decisions | None:
     """Read an earlier plan as decisions: its options, financing and who is reached, paid anew here."""
     plan = start.plan if isinstance(start, Result) else start
     instance = problem.instance
-    roofs = instance.roofs["id"].to_numpy()[problem.roof_row].tolist()
-    roof_at = {r: i for i, r in enumerate(roofs)}
-    roof_of = instance.options["roof"].to_list()
-    option_id = instance.options["id"].to_list()
-    option_at = {(roof_of[row], option_id[row]): k for k, row in enumerate(problem.option_row.tolist())}
+    roofs = instance.roofs["id"].gather(problem.roof_row)
+    villages, sources = instance.villages["id"], instance.sources["id"]
+    rows = instance.options.select("roof", option="id")[problem.option_row].with_row_index("at")
+    built = np.sort(plan.built.select("roof", "option").join(rows, on=["roof", "option"])["at"].to_numpy())
     option = np.full(problem.n_roofs, -1, np.int64)
-    for roof, name in plan.built.select("roof", "option").iter_rows():
-        if roof in roof_at and (roof, name) in option_at:
-            option[roof_at[roof]] = option_at[roof, name]
-    counts = dict(plan.households.iter_rows())
-    collectives = set(plan.collectives["village"])
-    household_ids = instance.households["id"].to_list()
-    village_ids = instance.villages["id"].to_list()
-    reached = np.zeros(problem.n_classes, np.int64)
+    option[problem.option_roof[built]] = built
+
+    counts = np.zeros(instance.households.height, np.int64)
+    households = positions(instance.households["id"], plan.households["household"])
+    counts[households[households >= 0]] = plan.households["count"].to_numpy()[households >= 0]
+    collective = np.zeros(len(villages), np.int64)
+    lifted = positions(villages, plan.collectives["village"])
+    collective[lifted[lifted >= 0]] = 1
     of_class = np.repeat(np.arange(problem.n_classes), np.diff(problem.member_ptr))
-    for c, row in zip(of_class.tolist(), problem.member_row.tolist(), strict=True):
-        if problem.collective[c]:
-            reached[c] += village_ids[row] in collectives
-        else:
-            reached[c] += counts.get(household_ids[row], 0)
+    is_collective = problem.collective[of_class]
+    each = np.zeros(len(of_class), np.int64)
+    each[is_collective] = collective[problem.member_row[is_collective]]
+    each[~is_collective] = counts[problem.member_row[~is_collective]]
+    reached = np.zeros(problem.n_classes, np.int64)
+    np.add.at(reached, of_class, each)
+
     links = None
     if problem.needs_pairs:
         roof, village = problem.pairs
-        paid = {(roof_at.get(r, -1), v) for r, v in plan.payments.select("roof", "village").iter_rows()}
-        links = np.array(
-            [(i, village_ids[j]) in paid for i, j in zip(roof.tolist(), village.tolist(), strict=True)], bool
-        )
-    sources = instance.sources["id"].to_list()
-    drawn = {(r, s): amount for r, s, amount in plan.financing.iter_rows()}
-    draws = np.array(
-        [
-            drawn.get((roofs[i], sources[s]), 0)
-            for i, s in zip(problem.draw_roof.tolist(), problem.draw_source.tolist(), strict=True)
-        ],
-        float,
-    )
+        paying, paid = positions(roofs, plan.payments["roof"]), positions(villages, plan.payments["village"])
+        known = (paying >= 0) & (paid >= 0)
+        links = np.isin(roof * len(villages) + village, (paying * len(villages) + paid)[known])
+    financed, by = positions(roofs, plan.financing["roof"]), positions(sources, plan.financing["source"])
+    known = (financed >= 0) & (by >= 0)
+    given = pl.DataFrame({"roof": financed, "source": by, "amount": plan.financing["amount"]}).filter(known)
+    pairs = pl.DataFrame({"roof": problem.draw_roof, "source": problem.draw_source})
+    given = given.unique(["roof", "source"])
+    amounts = pairs.join(given, on=["roof", "source"], how="left", maintain_order="left")["amount"]
+    draws = amounts.fill_null(0).cast(pl.Float64).to_numpy()
     stage = Stage(0, problem.stages[0])
     as_drawn = settle(problem, Choice(option, reached, draws, links), stage)
     return better(problem, stage, settle(problem, Choice(option, reached, None, links), stage), as_drawn)
