@@ -12,14 +12,16 @@ from hypothesis import given, settings
 import roofalloc as ra
 from oracle import optimum
 from roofalloc.instance import Instance
-from roofalloc.problem import Problem, Stage, compile_problem
+from roofalloc.problem import Decisions, Problem, Stage, compile_problem
 from roofalloc.solvers import relaxation as room
 from roofalloc.solvers.base import Run
 from roofalloc.solvers.cuts import Hosting
+from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
 from roofalloc.solvers.prices.patterns import appraise, list_patterns
 from roofalloc.solvers.relaxation import Prices, certificate, relax
 from strategies import instances
+from test_settling import faults
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 FLAVOURS: list[dict[str, Any]] = [{}, {"least_capital": True}, {"unlimited": True}, {"floors": False}]
@@ -134,3 +136,27 @@ def test_refining_from_no_prices_at_all_ends_at_a_bound_that_excludes_nothing(in
         return
     value = best.best[stage.term.term]
     assert float(proved) >= float(-value if stage.term.term == "-capital" else value) - 1e-9
+
+
+# --- plans ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids="".join)
+def test_decided_plans_keep_every_rule_and_come_near_the_bound(flavour: dict[str, Any]) -> None:
+    instance = ra.generate("town", 6, **flavour)
+    problem = compile_problem(instance)
+    stage = first(problem)
+    refined = refine(problem, stage, no_prices(problem), Run())
+    assert refined is not None
+    plans: list[Decisions] = []
+
+    def offer(decisions: Decisions) -> float:
+        plans.append(decisions)
+        return max(float(problem.score(stage.term, d)) for d in plans)
+
+    best = decide(refined, Run(), offer, refined.bound)
+    assert best == max(float(problem.score(stage.term, d)) for d in plans)
+    assert best <= refined.bound
+    assert best == pytest.approx(refined.bound, rel=0.02)
+    for decisions in plans:
+        assert faults(problem, decisions) == []

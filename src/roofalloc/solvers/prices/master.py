@@ -38,7 +38,7 @@ TOLERANCE = 1e-4  # score units between the LP's value and the bound its prices 
 WIDTH = 0.03  # reduced cost of what is a column to begin with
 NEAR_SOURCE = 0.02  # of the marginal cost of capital: sources that near it are free
 SEEN = 4  # price vectors that must agree on what finances what
-SLACK = 3.0  # what a row costs to break, in the highest price known of its kind
+SLACK = 1.3  # what a row costs to break, in the highest price known of its kind
 UNPAID = 100.0  # fen
 STALL, STALL_ROUNDS = 0.02, 3  # stop once so many rounds improve the bound by no more
 
@@ -127,9 +127,12 @@ class Frame:
         need = np.bincount(problem.class_village, problem.need * reached, problem.n_villages)
         return need.astype(float)
 
-    def scale(self, bound: float) -> float:
-        """What a reduced cost of one person is worth in the stage's score."""
-        return max(abs(bound), 1e-6) * 1e-4 if self.expense.any() else 1.0
+    def scale(self, bound: float, prices: Prices) -> float:
+        """What one person is worth in the stage's score: 1, or what a floor's costs in capital."""
+        if not self.expense.any():
+            return 1.0
+        dearest = max([0.0, *prices.floor.values(), *prices.held.values(), *prices.region.values()])
+        return dearest or max(abs(bound), 1e-6) * 1e-4
 
     def prices(self, village: Floats, source: Floats, limit: Floats, cover: Floats) -> Prices:
         """Prices in the units of the files, from duals in the units of the rows."""
@@ -556,6 +559,11 @@ class Window:
         )
         stop_on(self.highs, run)
 
+    @property
+    def rows(self) -> tuple[Floats, Floats]:
+        """Lower and upper limits of the rows."""
+        return self.row_lower, self.row_upper
+
     # --- solving
     def solve(self) -> Optimum | None:
         """The optimum, or None where HiGHS found none."""
@@ -693,7 +701,7 @@ def refine(
         return None
     frame = Frame(problem, stage, patterns)
     worth = appraise(problem, stage, patterns, prices)
-    scale = frame.scale(worth.bound)
+    scale = frame.scale(worth.bound, prices)
     cuts = Cuts(problem)
     cuts.add([np.ones(problem.n_villages, bool)])
     cuts.add(level_sets(problem, prices.village))
@@ -742,14 +750,17 @@ def refine(
             # Too narrow to hold an LP point: its prices say little.
             if (at.patterns.all() and at.classes.sum() == frame.possible.sum()) or width > 1e3 * scale:
                 slack *= 10
-            width *= 3
+            width *= 2
             wide = extent(frame, best.worth, width)
             at = replace(
                 at,
-                patterns=at.patterns | wide.patterns,
-                classes=at.classes | wide.classes,
+                patterns=at.patterns | wide.patterns | (here.pattern <= WIDTH * scale),
+                classes=at.classes
+                | wide.classes
+                | ((np.abs(here.of_class) <= WIDTH * scale) & frame.possible),
                 near=2 * at.near,
             )
+            seen = [*seen[-SEEN:], (found.prices.source, here.roof)]
             continue
         fresh = cuts.add(unpaid_sets(problem, found.net, frame.demand(found.reached), tolerance=UNPAID))
         tight = here.bound - found.value <= TOLERANCE * scale
