@@ -339,9 +339,16 @@ class Problem:
         """What every attainable score of a term is a multiple of; 0 where there is no such step."""
         if term.term == "-links":
             return Fraction(1)
-        if term.term == "-capital":
-            return Fraction(int(np.gcd.reduce(self.capital)), 100)
-        return Fraction(int(np.gcd.reduce(self.gains(term))), WEIGHT)
+        if term.term not in self._steps:  # asked for at every report, and a pass over millions of classes
+            if term.term == "-capital":
+                self._steps[term.term] = Fraction(int(np.gcd.reduce(self.capital)), 100)
+            else:
+                self._steps[term.term] = Fraction(int(np.gcd.reduce(self.gains(term))), WEIGHT)
+        return self._steps[term.term]
+
+    @cached_property
+    def _steps(self) -> dict[str, Fraction]:
+        return {}
 
     def score(self, term: Term, decisions: Decisions) -> Fraction:
         """The value in the sense that is maximised: -capital and -links as negative numbers."""
@@ -359,7 +366,8 @@ class Problem:
         if term.term == "fairness":
             shares = [Fraction(int(heads[classes].sum()), total) for _, classes, total in self.shares]
             return min(shares, default=Fraction(0))
-        return Fraction(sum((self.gains(term) * decisions.reached).tolist()), WEIGHT)
+        # Households and collectives are below 2**62 each, by validation: their sum fits.
+        return Fraction(int((self.gains(term) * decisions.reached).sum()), WEIGHT)
 
     # --- independent parts -------------------------------------------------------------------------
     def parts(self) -> list[Part]:
