@@ -29,9 +29,10 @@ _WORK = 200_000  # combinations that are looked at for one connection point
 _LISTED = 4096  # up to so many, they are listed
 _AT_ONCE = 2_000_000  # so many at a time
 _MONEY = FEN * RATE  # denominator of yuan with rates, beside that of the prices
-_ROOM = 2**60  # figures in 64 bits stay below it
-_FINEST = 15  # most decimal places of prices in 64 bits
-_PER_FEN, _PER_PERSON = WEIGHT // FEN, WEIGHT  # a price's unit in thousandths of it, for a fen or a person
+_ROOM = 2**62  # figures in 64 bits stay below it
+_FINEST = 18  # most decimal places of prices in 64 bits
+_FOR_FEN = WEIGHT // FEN  # a price of a yuan for a fen, in thousandths
+_LONG = 2**33  # fen that may be multiplied with billionths
 
 #: A bound: a fraction, or ``-math.inf`` where some roof that must be built cannot be.
 Bound: TypeAlias = Fraction | float
@@ -154,37 +155,46 @@ class Layout:
             "watts": largest(self.watts),
             "roofs": int(self.group_size.max(initial=1)),
             "people": largest(demands.people),
+            "weight": max(largest(demands.weight), WEIGHT),
             "need": largest(demands.need),
             "count": max(largest(demands.count), 1),
         }
 
     def places(self, prices: Prices) -> int | None:
-        """Decimal places that prices may have in 64 bits; None where the figures leave no room."""
+        """Decimal places for `Prices.rounded`, so that 64 bits hold all figures; None where they cannot."""
         most, demands = self.largest, self.model.demands
         villages, implied = largest(prices.villages), 0
         for demand, price in prices.implied:
             implied += price * int(demands.count[demand])
         income = max(villages, *prices.roofs.values(), 0)
+        power = sum(price for _, price in prices.power_limits)
         of_fen = max(prices.sources, default=0) + -(-most["rate"] * income // RATE)
         of_fen += prices.capital + sum(price for _, price in prices.capital_limits)
-        option = (most["income"] * income + most["capital"] * of_fen) * _PER_FEN + implied * _PER_PERSON
-        option += most["watts"] * sum(price for _, price in prices.power_limits)
-        demand = _PER_FEN * most["need"] * villages + _PER_PERSON * (implied + max(prices.fair, default=0))
-        demand += _PER_PERSON * most["people"] * sum(price for _, _, price in prices.floors)
+        # over unit * 1000: what an option earns, what it costs, what a demand is worth
+        earns = most["income"] * income * _FOR_FEN + implied * WEIGHT
+        costs = most["capital"] * of_fen * _FOR_FEN
+        costs += most["watts"] * power
+        worth = sum(price for _, _, price in prices.floors) * max(most["people"], 1) * WEIGHT
+        worth += max(prices.fair, default=0) * WEIGHT
         for term, price in prices.people:
             coefficient = self.coefficient(term)
-            demand += 0 if coefficient is None else price * largest(coefficient)
-        figures = max(option * most["roofs"], demand * most["count"], 1)
-        # what rounding adds or takes: less than a unit of each price
+            worth += 0 if coefficient is None else price * largest(coefficient)
+        needs = most["need"] * villages * _FOR_FEN + implied * WEIGHT
+        figures = max(max(earns, costs) * most["roofs"], max(worth, needs) * most["count"], 1)
+        figures = max(figures, WEIGHT * max(income, of_fen, power))  # prices themselves
+        # what rounding changes: half a unit of each price of a fen, a watt, a person, a thousandth
         n_prices = 16 + len(prices.capital_limits) + len(prices.power_limits) + len(prices.floors)
-        of_option = max(most["income"], most["capital"], most["watts"], implied and demands.heads.sum())
-        margins = max(of_option * most["roofs"], (most["need"] + most["people"] + 1) * most["count"])
-        if most["rate"] >= 4 * RATE or WEIGHT * n_prices * margins >= _ROOM:
+        of_option = max(most["income"], most["capital"], most["watts"], implied and total(demands.heads))
+        of_demand = max(most["need"], most["people"] * most["weight"])
+        if (
+            most["rate"] >= 4 * RATE
+            or n_prices * max(of_option * most["roofs"], of_demand * most["count"]) >= _ROOM // 2
+        ):
             return None
         places = _FINEST
-        while places >= 0 and figures * 10**places >= _ROOM * prices.unit:
+        while places > 2 and figures * 10**places >= _ROOM // 2 * prices.unit * WEIGHT:
             places -= 1
-        return places if places >= 0 else None
+        return places if places > 2 else None
 
     @property
     def everything(self) -> Case:
@@ -327,82 +337,85 @@ class Formula:
                     f"least what its village {model.village_ids[village]!r} demands"
                 )
 
-    # --- in 64 bits: thousandths of the prices' unit
+    # --- in 64 bits, over the unit of prices that were rounded for it
 
     def worth(self) -> IntArray:
-        """``(n_options,)`` the R-term of each option without its connection point's price, or more.
-
-        Only the debt service of a fen is rounded, down.
-        """
+        """``(n_options,)`` the R-term of each option without its point's price, or a little more."""
         layout, owner = self.layout, self.layout.owner
-        worth = layout.income * (_PER_FEN * self.income)[owner]
+        income = self.income // FEN
+        worth = layout.income * income[owner]
         if self.prices.implied:
-            worth += (_PER_PERSON * self.implied)[owner]
+            worth += self.implied[owner]
         if largest(self.capital):
-            worth -= layout.capital * (_PER_FEN * self.capital)[owner]
+            worth -= layout.capital * (self.capital // FEN)[owner]
         if self.prices.power_limits:
-            worth -= np.where(layout.new, layout.watts * self.power[owner], 0)
+            worth -= np.where(layout.new, layout.watts * (self.power // WATT)[owner], 0)
         n_slots = layout.slots.shape[1]
-        if n_slots:
-            price = np.append(array(self.prices.sources), 0) * _PER_FEN
-            rate, income = np.append(self.model.rate, 0)[layout.slots], (_PER_FEN * self.income)[:, None]
-            of_fen = price[layout.slots] + income // RATE * rate + income % RATE * rate // RATE
-            of_fen[layout.slots == len(self.model.amount)] = _ROOM
-            order = np.argsort(of_fen, axis=1, kind="stable")
-            of_fen = np.take_along_axis(of_fen, order, axis=1)
-            left, row = layout.capital.copy(), np.arange(len(owner)) * n_slots
-            most = layout.most.ravel()
-            for k in range(n_slots):
-                given = np.minimum(left, most[row + order[owner, k]])
-                left -= given
-                worth -= given * np.where(given > 0, of_fen[owner, k], 0)
-                if not left.any():
-                    break
+        if not n_slots:
+            return np.asarray(worth)
+        price = np.append(array(self.prices.sources), 0) // FEN
+        rate, income = np.append(self.model.rate, 0)[layout.slots], income[:, None]
+        of_fen = price[layout.slots] + income // RATE * rate + income % RATE * rate // RATE
+        of_fen[layout.slots == len(self.model.amount)] = _ROOM
+        rest = income % RATE * rate % RATE  # billionths that were dropped
+        order = np.lexsort((rest, of_fen), axis=-1)
+        of_fen, rest = (np.take_along_axis(x, order, axis=1) for x in (of_fen, rest))
+        exactly = layout.largest["capital"] < _LONG
+        left, row = layout.capital.copy(), np.arange(len(owner)) * n_slots
+        most = layout.most.ravel()
+        for k in range(n_slots):
+            given = np.minimum(left, most[row + order[owner, k]])
+            left -= given
+            worth -= given * np.where(given > 0, of_fen[owner, k], 0)
+            if exactly:
+                worth -= given * rest[owner, k] // RATE
+            if not left.any():
+                break
         return np.asarray(worth)
 
-    def margin(self) -> Worth:
-        """``(n_options,)`` how far `worth` may be below or above that of unrounded prices."""
+    def margin(self) -> Ints:
+        """``(n_options,)`` how far `worth` may be off that of the prices before they were rounded."""
         layout, prices = self.layout, self.prices
-        up: Ints = _PER_FEN * layout.income + 1
+        margin: Ints = layout.income + layout.capital * (8 + len(prices.capital_limits) + len(prices.held))
+        margin += layout.watts * len(prices.power_limits) + layout.slots.shape[1] + 2
         if prices.implied:
             n_priced = np.zeros(len(self.model.village_ids), dtype=np.int64)
             for demand, _ in prices.implied:
                 n_priced[self.model.demands.village[demand]] += self.model.demands.count[demand]
-            up += (_PER_PERSON * layout.reach.fold(np.add, n_priced)[layout.roofs])[layout.owner]
-        of_fen = _PER_FEN * (2 + len(prices.capital_limits) + len(prices.held) + 4) + 1
-        return up, layout.capital * of_fen + layout.watts * len(prices.power_limits)
+            margin += layout.reach.fold(np.add, n_priced)[layout.roofs][layout.owner]
+        return margin
 
     def gains(self) -> Ints:
-        """``(n_demands,)`` what reaching one of each demand is worth, or more."""
+        """``(n_demands,)`` what reaching one of each demand is worth, or a little more."""
         prices, demands = self.prices, self.model.demands
-        worth: Ints = demands.need * (-_PER_FEN * prices.villages)[demands.village]
+        worth: Ints = demands.need * (prices.villages // -FEN)[demands.village]
         for term, price in prices.people:
             coefficient = self.layout.coefficient(term)
             if coefficient is not None and price:
-                worth += price * coefficient
+                worth += price // WEIGHT * coefficient
         for priority, by_region in self.floors:
             counted = demands.people if priority is None else self._people_of(priority)
-            worth += (_PER_PERSON * by_region)[self.model.demand_home] * counted
+            worth += by_region[self.model.demand_home] * counted
         for demand, price in prices.implied:
-            worth[demand] -= _PER_PERSON * price
+            worth[demand] -= price
         if any(prices.fair):
             group, people = self.model.fair_group, np.append(self.model.fair_people, 1)
-            worth -= np.append(prices.fair, 0)[group] * demands.people * -_PER_PERSON // people[group]
+            worth -= np.append(prices.fair, 0)[group] * -demands.people // people[group]
         return worth
 
     def _people_of(self, priority: int) -> IntArray:
         demands = self.model.demands
         return np.where(demands.priority == priority, demands.people, 0)
 
-    def gains_margin(self) -> Worth:
-        """``(n_demands,)`` how far `gains` may be below or above those of unrounded prices."""
+    def gains_margin(self) -> Ints:
+        """``(n_demands,)`` how far `gains` may be off those of the prices before they were rounded."""
         prices, demands = self.prices, self.model.demands
-        up = _PER_PERSON * (len(self.floors) + len(prices.floors)) * demands.people + _PER_PERSON + 1
+        margin = demands.need + len(prices.floors) * demands.people + len(prices.implied) + 4
         for term, _ in prices.people:
             coefficient = self.layout.coefficient(term)
             if coefficient is not None:
-                up += coefficient
-        return up, _PER_FEN * demands.need + _PER_PERSON * 2
+                margin = margin + coefficient
+        return margin
 
     def outward(self, case: Case) -> Bound:
         """The bound of these prices on a case, or a little more.
@@ -411,14 +424,14 @@ class Formula:
         """
         demands = self.model.demands
         worth = self.worth()
-        stations = best(self.layout, case, (worth, worth), self.prices.points)
+        stations = best(self.layout, case, (worth, worth), [price // WATT for price in self.prices.points])
         if stations is None:
             return -math.inf
         gains = self.gains()
         reached = total(demands.count * np.maximum(gains, 0)) + sum(
             _change(int(gains[demand]), *numbers) for demand, *numbers in case.classes
         )
-        return Fraction(stations + reached, WEIGHT * self.prices.unit) + self.prices.constant
+        return Fraction(stations + reached, self.prices.unit) + self.prices.constant
 
     # --- exactly
 
@@ -434,17 +447,17 @@ class Formula:
             worth[some] = self.exact_worth(some)
             stations = best(layout, case, (worth, worth), fees)
         else:
-            worth, (up, down) = rounded.worth(), rounded.margin()
-            stations = best(layout, case, (worth + up, worth - down), fees, self.exact_worth)
+            worth, margin = rounded.worth(), rounded.margin()
+            stations = best(layout, case, (worth + margin, worth - margin), fees, self.exact_worth)
         if stations is None:
             return -math.inf
         everybody = np.arange(len(demands))
         if rounded is None:
             reached = self._exact_gains(everybody)
         else:
-            gains, (up, down) = rounded.gains(), rounded.gains_margin()
-            sure = gains > down
-            reached = self._sum_of_gains(sure) + self._exact_gains(np.flatnonzero(~sure & (gains > -up)))
+            gains, margin = rounded.gains(), rounded.gains_margin()
+            sure = gains > margin
+            reached = self._sum_of_gains(sure) + self._exact_gains(np.flatnonzero(~sure & (gains > -margin)))
         for demand, *numbers in case.classes:
             one = self._exact_gains(np.array([demand]), positive=False) / int(demands.count[demand])
             reached += _change(one, *numbers)
@@ -514,7 +527,7 @@ class Formula:
             counted = demands.people if priority is None else self._people_of(priority)
             parts.append((WEIGHT, product(by_region[model.demand_home[rows]], counted[rows])))
         village_prices = prices.villages[demands.village[rows]]
-        parts.append((-_PER_FEN, product(demands.need[rows], village_prices)))
+        parts.append((-_FOR_FEN, product(demands.need[rows], village_prices)))
         if prices.implied:
             implied = np.zeros(len(demands), dtype=object)
             for demand, price in prices.implied:

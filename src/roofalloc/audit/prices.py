@@ -16,7 +16,7 @@ from ..instance import TERMS, Term
 from ..links import positions
 from ..plan import LEAF_PRICES, PRICES, Certificate, Leaf
 from .exact import Ints, array, largest, wide
-from .model import FEN, WATT, IntArray, Model
+from .model import FEN, WATT, WEIGHT, IntArray, Model
 
 #: The term of a certificate of infeasibility: all objective coefficients are 0.
 FEASIBILITY = "feasibility"
@@ -42,7 +42,8 @@ class Prices:
     floors : priority, region and price
     capital_limits, power_limits : region and price
     held : earlier terms, their prices
-    constants : prices and what they multiply outside of all sums; they stand in the lists above too
+    constants : prices, the step that they are rounded to, and what they multiply outside of all sums; they
+        stand in the lists above too
     """
 
     term: str
@@ -57,7 +58,7 @@ class Prices:
     capital_limits: list[tuple[int, int]] = field(default_factory=list)
     power_limits: list[tuple[int, int]] = field(default_factory=list)
     held: list[tuple[str, int]] = field(default_factory=list)
-    constants: list[tuple[int, Fraction]] = field(default_factory=list)
+    constants: list[tuple[int, int, Fraction]] = field(default_factory=list)
 
     @property
     def capital(self) -> int:
@@ -81,37 +82,44 @@ class Prices:
     @property
     def constant(self) -> Fraction:
         """The part of the bound that needs no demand and no roof."""
-        known = sum((price * quantity for price, quantity in self.constants), start=Fraction(0)) / self.unit
+        known = (
+            sum((price * quantity for price, _, quantity in self.constants), start=Fraction(0)) / self.unit
+        )
         if self.term == "fairness" and self.fair:
             known += max(Fraction(0), 1 - Fraction(sum(self.fair), self.unit))
         return known
 
     def rounded(self, places: int) -> Prices:
-        """The prices with so many decimal places, rounded down: valid prices of their own."""
+        """The nearest prices of whole units of a fen, a watt, a person and a thousandth: prices of their own.
+
+        Over the new unit, ``10**places`` with at least three places, prices of a yuan are multiples of 100,
+        those of a kW and of terms with coefficients in thousandths of 1000.
+        """
         new: int = 10**places
 
-        def each(price: int) -> int:
-            return price * new // self.unit
+        def each(price: int, step: int = 1) -> int:
+            return (2 * price * new // (self.unit * step) + 1) // 2 * step
 
-        if new >= self.unit:
-            factor = new // self.unit
-            villages = self.villages.astype(wide(largest(self.villages) * factor)) * factor
+        if new >= self.unit * FEN:
+            villages = self.villages.astype(wide(largest(self.villages) * new)) * (new // self.unit)
         else:
-            villages = self.villages // (self.unit // new)
+            drop = self.unit * FEN // new
+            villages = (self.villages + drop // 2) // drop
+            villages = villages.astype(wide(largest(villages) * FEN)) * FEN
         return replace(
             self,
             unit=new,
             villages=villages.astype(wide(largest(villages))),
-            sources=[each(p) for p in self.sources],
-            points=[each(p) for p in self.points],
-            roofs={at: each(p) for at, p in self.roofs.items()},
+            sources=[each(p, FEN) for p in self.sources],
+            points=[each(p, WATT) for p in self.points],
+            roofs={at: each(p, FEN) for at, p in self.roofs.items()},
             implied=[(at, each(p)) for at, p in self.implied],
             fair=[each(p) for p in self.fair],
             floors=[(priority, region, each(p)) for priority, region, p in self.floors],
-            capital_limits=[(region, each(p)) for region, p in self.capital_limits],
-            power_limits=[(region, each(p)) for region, p in self.power_limits],
-            held=[(term, each(p)) for term, p in self.held],
-            constants=[(each(p), quantity) for p, quantity in self.constants],
+            capital_limits=[(region, each(p, FEN)) for region, p in self.capital_limits],
+            power_limits=[(region, each(p, WATT)) for region, p in self.power_limits],
+            held=[(term, each(p, WEIGHT)) for term, p in self.held],
+            constants=[(each(p, step), step, quantity) for p, step, quantity in self.constants],
         )
 
 
@@ -179,7 +187,9 @@ class PriceReader:
             implied=_implied(model, whole["implied"]),
             fair=_spread("region of fairness", model.place("region of fairness"), whole["regions"]),
         )
-        prices.constants.extend(zip(prices.sources, self._source_amounts, strict=True))
+        prices.constants.extend(
+            (price, FEN, amount) for price, amount in zip(prices.sources, self._source_amounts, strict=True)
+        )
         self._policy(prices, whole["limits"], whole["require"])
         self._hold(prices, whole["held"])
         return prices
@@ -188,11 +198,11 @@ class PriceReader:
         for at, price in limits.items():
             of_capital, region, most = _item("limit", self._limits, at)
             (prices.capital_limits if of_capital else prices.power_limits).append((region, price))
-            prices.constants.append((price, most))
+            prices.constants.append((price, FEN if of_capital else WATT, most))
         for at, price in require.items():
             priority, region, people = _item("floor", self._floors, at)
             prices.floors.append((priority, region, price))
-            prices.constants.append((price, people))
+            prices.constants.append((price, 1, people))
 
     def _hold(self, prices: Prices, held: Mapping[int, int]) -> None:
         for at, price in held.items():
@@ -201,14 +211,14 @@ class PriceReader:
                 raise UsageError("an earlier fairness is priced by region, in regions, not in held")
             level = self._level(at)
             prices.held.append((term.term, price))
-            prices.constants.append((price, level if term.term.startswith("-") else -level))
+            prices.constants.append((price, WEIGHT, level if term.term.startswith("-") else -level))
         if self.term == "fairness" and prices.term == "fairness":
             return
         if any(prices.fair):
             at = next((at for at, term in enumerate(self.earlier) if term.term == "fairness"), -1)
             if at < 0:
                 raise UsageError(f"the certificate of {self.term!r} prices regions, but no fairness is held")
-            prices.constants.extend((price, -self._level(at)) for price in prices.fair)
+            prices.constants.extend((price, 1, -self._level(at)) for price in prices.fair)
 
     def _level(self, at: int) -> Fraction:
         """The level at which an earlier term is held: its value, less good by the tolerance."""

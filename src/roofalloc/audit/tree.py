@@ -18,7 +18,7 @@ from .formula import Bound, Case, Formula, Layout
 from .model import IntArray
 from .prices import PriceReader, demand_positions
 
-_ENOUGH = 6  # decimal places of prices below which 64 bits would weaken a leaf
+_ENOUGH = 9  # decimal places of a person's price below which 64 bits would weaken a leaf
 
 
 def tree_bounds(layout: Layout, reader: PriceReader, tree: Tree) -> dict[int, Bound]:
