@@ -388,13 +388,14 @@ class _Term:
         """Let a variant lead: its prices certify, its plans are offered."""
         if self._refuse():
             return
-        self._certify(Certificate(self.term.term))
         self.phase = "search"
         answer = self._search(search, self.run)
         if answer.infeasible:
             answer = self._explain_infeasible(answer)
         if self.infeasible:
             return
+        if self.certified is None:  # stopped before its prices came: everybody reached, nothing spent
+            self._certify(Certificate(self.term.term))
         if self.decisions is None:
             self._construct(None, self.run)
         if self.decisions is None:
@@ -603,8 +604,8 @@ class _Term:
         """What a plan with these values of the terms says of this one."""
         instance, term, at = self.problem.instance, self.term.term, self.stage.position
         value = values[at]
-        raw = None
-        if self.prices is not None:
+        raw: Fraction | float | None = self.certified
+        if self.prices is not None and at:  # what earlier terms came to may have moved since
             raw = audit_bound(instance, self.prices, tuple(values[:at]))
         score = -value if term in LOWER_IS_BETTER else value
         if self.score is None or score > self.score:
