@@ -20,6 +20,8 @@ from ..model import level_met
 from .pairing_dual import Evaluation, Point, Pricing, descend, first_point
 from .pairing_master import Columns, Master, Optimum, best_columns, decide, near
 
+SMALL = 5_000  # pairs of roof and village
+MOST_SOURCES = 40  # of one roof
 STEPS = 400  # of the subgradient method, with one village a roof
 WINDOW = 0.2  # reduced cost of the columns that the LP begins with
 SETS = 0.3  # of those with several villages
@@ -41,7 +43,10 @@ def can(problem: Problem, stage: Stage) -> bool:
     if policy.max_roofs_per_village != 1 or not problem.gains(stage.term).any():
         return False
     held = all(h.term.term == "-capital" or problem.gains(h.term).any() for h in stage.held)
-    return held and int(problem.sources_count.max(initial=0)) <= 40
+    asked = problem.floors or any(h.term.term != "-capital" for h in stage.held)
+    if asked and len(problem.pairs[0]) < SMALL:
+        return False  # floors need a search, which others do better
+    return held and int(problem.sources_count.max(initial=0)) <= MOST_SOURCES
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
@@ -49,6 +54,8 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     search = _Search(problem, stage, run)
     if run.start is not None:
         search.offer(run.start)
+    if not problem.must.any():
+        search.offer(problem.nothing())
     for _ in search.steps():
         if search.closed or search.stopped:
             break
@@ -105,7 +112,9 @@ class _Search:
         if self.decisions is None:
             return False
         left = self.bound - self.score
-        return left < absolute_gap(self.problem, self.stage) or left <= self.run.gap * max(1.0, abs(self.score))
+        return left < absolute_gap(self.problem, self.stage) or left <= self.run.gap * max(
+            1.0, abs(self.score)
+        )
 
     @property
     def stopped(self) -> bool:
@@ -313,6 +322,8 @@ class _Search:
     def _prove(self) -> Iterator[None]:
         """Refute every better value, or find it: a MIP over all columns that a better plan could have."""
         problem, pricing = self.problem, self.pricing
+        if len(pricing.rows.floors):
+            return  # a column's demands are the best at its prices; others may be needed to meet floors
         while not self.closed and not self.stopped and self.found is not None:
             target = self.score + self.step if self.decisions is not None and self.step > 0 else -np.inf
             gap = self.bound - target + 1e-6 if np.isfinite(target) else self.bound + 1.0
@@ -327,7 +338,13 @@ class _Search:
                 goal = None if not np.isfinite(target) else target - 1e-6
                 fixed = np.zeros(len(columns), bool)
                 chosen, solved, bound = decide(
-                    master, columns, fixed, self.run, PROOF_SECONDS, max(absolute_gap(problem, self.stage), 1e-9), goal
+                    master,
+                    columns,
+                    fixed,
+                    self.run,
+                    PROOF_SECONDS,
+                    max(absolute_gap(problem, self.stage), 1e-9),
+                    goal,
                 )
                 if chosen is None:
                     if solved:
@@ -344,5 +361,3 @@ class _Search:
                     return
                 break
             yield
-
-

@@ -77,7 +77,9 @@ class Rows:
         self.scale = np.array(scale + [20.0] * len(levels))
         # Sources of one rate are worth the same as long as none of them runs out before the others.
         rates = np.unique(problem.source_rate, return_inverse=True)[1]
-        self.group = np.concatenate([rates, rates.max(initial=-1) + 1 + np.arange(len(self.scale) - len(rates))])
+        self.group = np.concatenate(
+            [rates, rates.max(initial=-1) + 1 + np.arange(len(self.scale) - len(rates))]
+        )
 
     def __len__(self) -> int:
         return len(self.limit)

@@ -629,9 +629,7 @@ def best_sets(
                     if bt[start[x]] <= limit[x]:
                         here[d], start[d], limit[d] = here[x], start[x], limit[x]
                         d += 1
-                bound, price, curve = _ceiling(
-                    best, d, here, limit, at, n, net, cost, hptr, ht, hv, pi, part
-                )
+                bound, price, curve = _ceiling(best, d, here, limit, at, n, net, cost, hptr, ht, hv, pi, part)
                 if bound > best + EPS:
                     found, many = _greedy(
                         best, d, here, limit, at, n, net, cost, hptr, ht, hv, hat, pi, price, part,
@@ -655,7 +653,15 @@ def best_sets(
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _combine(
-    roofs: Any, force: int, option_ptr: Any, option_roof: Any, watts: Any, must: Any, worth: Any, limit: int, out: Any
+    roofs: Any,
+    force: int,
+    option_ptr: Any,
+    option_roof: Any,
+    watts: Any,
+    must: Any,
+    worth: Any,
+    limit: int,
+    out: Any,
 ) -> float:
     """The best combination of options on one connection point, -inf where nothing fits.
 
@@ -949,7 +955,9 @@ def near_several(
             m += 1
     if m < 2:
         return 0
-    bound, price, part = _ceiling(room - 2 * EPS, m, cand, limit, at, length, net, cost, hptr, ht, hv, pi, worth)
+    bound, price, part = _ceiling(
+        room - 2 * EPS, m, cand, limit, at, length, net, cost, hptr, ht, hv, pi, worth
+    )
     if bound < room:
         return 0
     # What each village adds at most; below zero too, for those that a set may hold at a loss.

@@ -96,7 +96,9 @@ class Columns:
         )
         # A sum of mixed words makes a key of a column, whatever the order of its villages.
         words = np.stack([both.village + 1, both.pay]).astype(np.uint64) * _MIX[:, None]
-        word = words[0] ^ (words[1] >> np.uint64(7)) ^ words[1] ^ (both.lens.astype(np.uint64) << np.uint64(17))
+        word = (
+            words[0] ^ (words[1] >> np.uint64(7)) ^ words[1] ^ (both.lens.astype(np.uint64) << np.uint64(17))
+        )
         word = (word ^ (word >> np.uint64(29))) * _MIX[0]
         key = np.zeros(len(both), np.uint64)
         np.add.at(key, both.of_payment, word)
@@ -137,7 +139,8 @@ def near(
     problem, f = pricing.problem, found.frontiers
     length, net, cost = found.curves
     possible = (losses <= gap) & (length > 0)
-    room = np.where(possible, found.worth - (gap - losses), np.inf)
+    room = np.full(problem.n_options, np.inf)
+    room[possible] = found.worth[possible] - gap + losses[possible]
     size = 4 * problem.n_options + 1000
     while True:
         option, point = np.empty(size, np.int64), np.empty(size, np.int64)
@@ -308,9 +311,7 @@ class Master:
         if not price.max(initial=0.0) > 0:
             return False
         self.cuts.append(price / price.max())
-        self._curves.append(
-            self.pricing.curves(self.cuts[-1], np.zeros(self.problem.n_options), self.income)
-        )
+        self._curves.append(self.pricing.curves(self.cuts[-1], np.zeros(self.problem.n_options), self.income))
         return True
 
     def financing(self, c: Columns, cut: int) -> Floats:
@@ -523,7 +524,8 @@ def decide(
     highs.setOptionValue("mip_abs_gap", gap)
     highs.run()
     status, info = highs.getModelStatus(), highs.getInfo()
-    solved = status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible)
+    refuted = highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible
+    solved = status in (highspy.HighsModelStatus.kOptimal, *refuted)
     if info.primal_solution_status != highspy.kSolutionStatusFeasible:
         return None, solved, -np.inf if solved else np.inf
     result = np.zeros(len(c), bool)

@@ -1,0 +1,213 @@
+"""One roof a village: the bound of prices on pairing, and the solver that finds them, against brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import roofalloc as ra
+from campaign import rounds_debt
+from oracle import Oracle
+from roofalloc.audit import bound
+from roofalloc.audit import pairing as audit_pairing
+from roofalloc.errors import UsageError
+from roofalloc.instance import Instance
+from roofalloc.plan import Certificate
+from roofalloc.problem import Decisions, Held, Stage, compile_problem
+from roofalloc.solvers.base import Run
+from roofalloc.solvers.prices import pairing
+from roofalloc.solvers.relaxation import certificate
+from strategies import certificates, decimals, records
+
+SUMS = ("people", "people@1", "villages")
+thorough = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+some = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+@st.composite
+def paired(draw: st.DrawFn, terms: tuple[str, ...] = SUMS) -> Instance:
+    """A tiny instance of one roof a village."""
+    parts = draw(records())
+    first = draw(st.sampled_from(terms))
+    rest = [t for t in parts["policy"]["objective"] if (t if isinstance(t, str) else t["term"]) != first]
+    parts["policy"] |= {"max_roofs_per_village": 1, "objective": [first, *rest][: draw(st.integers(1, 2))]}
+    return Instance.from_records(**parts)
+
+
+def with_pairing(draw: st.DrawFn, instance: Instance, found: Certificate) -> Certificate:
+    prices = {v: draw(decimals(2, 900)) for v in instance.villages["id"] if draw(st.booleans())}
+    return replace(found, pairing={v: p for v, p in prices.items() if p})
+
+
+@thorough
+@given(st.data())
+def test_no_plan_is_better_than_the_bound_of_any_prices_on_pairing(data):
+    instance = data.draw(paired())
+    outcomes = list(Oracle(instance).outcomes())
+    assume(outcomes)
+    oracle = Oracle(instance)
+    for position, term in enumerate(t.term for t in instance.policy.objective):
+        if term in ("fairness", "-links"):
+            break
+        found = with_pairing(data.draw, instance, data.draw(certificates(instance, term)))
+        found = replace(found, villages={}, implied={}, regions={})
+        plan = data.draw(st.sampled_from(outcomes))
+        held = [oracle.value(t.term, plan) for t in instance.policy.objective[:position]]
+        sign = -1 if term.startswith("-") else 1
+        assert bound(instance, found, held) >= sign * oracle.value(term, plan)
+
+
+def town(**policy) -> Instance:
+    """Two roofs that both reach two villages; what they net must pay for one person or two."""
+    return Instance.from_records(
+        name="pairs",
+        regions=[{"id": "c"}],
+        sources=[
+            {"id": "own", "amount": Decimal(100)},
+            {"id": "bank", "amount": Decimal(100), "rate": Decimal("0.1")},
+        ],
+        roofs=[
+            {"id": "a", "region": "c", "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(30)}]},
+            {"id": "b", "region": "c", "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(25)}]},
+        ],
+        villages=[{"id": "v", "region": "c"}, {"id": "w", "region": "c"}],
+        households=[
+            {"id": "h1", "village": "v", "people": 3, "need": Decimal(20)},
+            {"id": "h2", "village": "v", "people": 2, "need": Decimal(20)},
+            {"id": "h3", "village": "w", "people": 4, "need": Decimal(20)},
+        ],
+        policy={"max_roofs_per_village": 1, **policy},
+    )
+
+
+def test_the_bound_is_what_the_formula_says():
+    instance = town()
+    # Without a price each roof takes both villages if it can: 20 of 30, or of 25, pays one, the better.
+    assert bound(instance, Certificate("people", pairing={"v": Decimal("1e-9")})) == pytest.approx(8)
+    # With 2.5 and 3.5 each roof earns 0.5 at w or at v.
+    found = Certificate("people", pairing={"v": Decimal("2.5"), "w": Decimal("3.5")})
+    assert bound(instance, found) == pytest.approx(7)
+    # Own money at 0.02 a yuan: 20 of 30 can be left after a loan, 20 of 25 only with half own money.
+    found = replace(found, sources={"own": Decimal("0.002")})
+    assert bound(instance, found) == pytest.approx(6 + 0.002 * 100 + 0.5 + 0.5 - 0.002 * 50)
+
+
+def test_a_manipulated_price_changes_the_bound():
+    instance = town()
+    found = Certificate("people", pairing={"v": Decimal("2.5"), "w": Decimal("3.5")})
+    low = replace(found, pairing={"v": Decimal("2.5"), "w": Decimal("3.25")})
+    assert bound(instance, low) > bound(instance, found)
+
+
+def test_pairing_is_priced_only_under_a_policy_of_one_roof_a_village():
+    found = Certificate("people", pairing={"v": Decimal(1)})
+    with pytest.raises(UsageError, match="more than one roof"):
+        bound(town(max_roofs_per_village=2), found)
+    with pytest.raises(UsageError, match="does not have"):
+        bound(town(), Certificate("people", pairing={"nowhere": Decimal(1)}))
+
+
+def test_compiled_loops_find_what_the_plain_ones_find(monkeypatch):
+    instance = ra.generate("hamlet", 3, single_source=True)
+    prices = {v: Decimal(5 + k) / 3 for k, v in enumerate(instance.villages["id"])}
+    found = Certificate(
+        "people",
+        pairing={v: round(p, 6) for v, p in prices.items()},
+        sources=dict.fromkeys(instance.sources["id"], Decimal("0.00001")),
+    )
+    plain = bound(instance, found)
+    monkeypatch.setattr(audit_pairing, "SMALL", 0)
+    assert float(bound(instance, found)) == pytest.approx(float(plain), abs=1e-6)
+
+
+class Listener:
+    """Collects what a solver reports, made exact."""
+
+    def __init__(self, problem, stage) -> None:
+        self.problem, self.stage = problem, stage
+        self.best: Decisions | None = None
+        self.bounds: list[float] = []
+        self.proofs: list = []
+
+    def report(self, found, limit) -> None:
+        if limit is not None:
+            self.bounds.append(limit)
+        if found is not None:
+            self.best = found
+
+    @property
+    def run(self) -> Run:
+        return Run(gap=0.0, report=self.report, certify=self.proofs.append)
+
+
+def solved(instance: Instance, stage: Stage):
+    problem = compile_problem(instance)
+    listener = Listener(problem, stage)
+    return problem, listener, pairing.solve(problem, stage, listener.run)
+
+
+@some
+@given(paired())
+def test_what_it_proves_is_the_optimum_and_no_bound_is_below_it(instance):
+    problem = compile_problem(instance)
+    stage = Stage(0, problem.stages[0])
+    assume(pairing.can(problem, stage))
+    best = Oracle(instance).optimum()
+    _, listener, answer = solved(instance, stage)
+    term = stage.term.term
+    if best.status == "infeasible":
+        assert answer.stopped != "proved" or answer.infeasible
+        assert listener.best is None
+        return
+    assert not answer.infeasible
+    assert all(limit >= float(best.best[term]) - 1e-6 for limit in listener.bounds)
+    if listener.best is not None:
+        value = problem.value(stage.term, listener.best)
+        assert value <= best.best[term]
+        if answer.stopped == "proved" and not rounds_debt(instance):
+            assert value == best.best[term]
+    if not rounds_debt(instance):
+        assert answer.stopped == "proved"
+    for prices in listener.proofs:
+        proved = bound(instance, certificate(problem, stage, prices))
+        assert proved >= best.best[term]
+        assert float(proved) <= min(listener.bounds) + 1e-5
+
+
+@some
+@given(paired())
+def test_an_earlier_term_is_held(instance):
+    problem = compile_problem(instance)
+    assume(len(problem.stages) == 2)
+    best = Oracle(instance).optimum()
+    assume(best.status == "optimal" and not rounds_debt(instance))
+    first, second = problem.stages
+    level = best.best[first.term] - Fraction(first.tolerance)
+    stage = Stage(1, second, (Held(0, first, best.best[first.term], level),))
+    assume(pairing.can(problem, stage))
+    _, listener, answer = solved(instance, stage)
+    assert answer.stopped == "proved"
+    assert listener.best is not None
+    assert problem.value(second, listener.best) == best.best[second.term]
+
+
+def test_a_county_of_generated_roofs_is_solved_and_its_certificate_holds():
+    instance = ra.generate("town", 1, single_source=True)
+    problem = compile_problem(instance)
+    stage = Stage(0, problem.stages[0])
+    _, listener, answer = solved(instance, stage)
+    assert listener.best is not None
+    value = problem.value(stage.term, listener.best)
+    assert float(value) <= answer.bound + 1e-6
+    proved = bound(instance, certificate(problem, stage, listener.proofs[-1]))
+    assert np.isclose(float(proved), min(listener.bounds), atol=1e-4)
