@@ -1,9 +1,8 @@
 """The contract's bound at given prices: exactly, or in 64 bits with every rounding outward.
 
-In 64 bits prices are rounded down to as many decimal places as the figures leave room for (any prices are
-valid) and whatever is still rounded is rounded so that the bound only grows. The exact bound uses the same
-pass to find the few options, combinations and demands that can count, and decides among those in integers
-of any size.
+In 64 bits prices are rounded to as many decimal places as the figures leave room for (any prices are valid),
+and whatever is still rounded is rounded so that the bound only grows. The exact bound uses the same pass to
+find the few options, combinations and demands that can count, and decides among those in integers of any size.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _LISTED = 4096  # up to so many, they are listed
 _AT_ONCE = 2_000_000  # so many at a time
 _MONEY = FEN * RATE  # denominator of yuan with rates, beside that of the prices
 _ROOM = 2**62  # figures in 64 bits stay below it
-_FINEST = 18  # most decimal places of prices in 64 bits
+_FINEST = 18  # most decimal places of a figure in 64 bits
 _FOR_FEN = WEIGHT // FEN  # a price of a yuan for a fen, in thousandths
 _LONG = 2**33  # fen that may be multiplied with billionths
 
