@@ -80,8 +80,8 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
 def leaf_bounds(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()) -> dict[int, Bound]:
     """The bound that each leaf of a certificate's tree proves of the plans that it allows.
 
-    It is evaluated in 64 bits with every rounding outward, at the leaf's prices rounded to the finest unit for
-    which all figures fit; exactly where that would be coarser than 1e-9.
+    It is evaluated in 64 bits with every rounding outward, at the leaf's prices in the finest unit for which
+    all figures fit; exactly where that would be coarser than 1e-9.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 In 64 bits prices are rounded to as many decimal places as the figures leave room for (any prices are valid),
 and whatever is still rounded is rounded so that the bound only grows. The exact bound uses the same pass to
-find the few options, combinations and demands that can count, and decides among those in integers of any size.
+find the few options, combinations and demands that can count, and decides among those in whole numbers.
 """
 
 from __future__ import annotations
