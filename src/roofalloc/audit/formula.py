@@ -315,9 +315,7 @@ class Formula:
         implied = [0] * len(model.village_ids)
         for demand, price in prices.implied:
             implied[int(model.demands.village[demand])] += price * int(model.demands.count[demand])
-        gains = array(implied)
-        if largest(gains) * max(len(reach.order), 1) >= _ROOM:
-            gains = gains.astype(object)
+        gains = np.array(implied, dtype=wide(sum(implied)))
         return income[self.layout.roofs], reach.fold(np.add, gains)[self.layout.roofs]
 
     def _check_income_price(self, roof: int, price: int) -> None:
