@@ -182,7 +182,7 @@ class Known:
     """What was found of each instance so far, and every bound claimed: one may not exclude the other."""
 
     values: dict[str, list[tuple[Fraction, str]]] = field(default_factory=dict)
-    bounds: dict[str, list[tuple[Fraction, str]]] = field(default_factory=dict)
+    bounds: dict[str, list[tuple[Fraction, Fraction, str]]] = field(default_factory=dict)
     least: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
@@ -200,18 +200,20 @@ class Known:
         """Somebody's plan."""
         self.values.setdefault(sha256, []).append((Fraction(str(value)), who))
 
-    def bound(self, sha256: str, bound: Any, who: str) -> None:
-        """Somebody's claim that no plan is better."""
-        self.bounds.setdefault(sha256, []).append((Fraction(str(bound)), who))
+    def bound(self, sha256: str, bound: Any, who: str, doubt: float = 0.0) -> None:
+        """Somebody's claim that no plan is better, with the relative doubt of an optimum in doubles."""
+        exact = Fraction(str(bound))
+        slack = Fraction(1, 10**9) + Fraction(doubt) * abs(exact)
+        self.bounds.setdefault(sha256, []).append((exact, slack, who))
 
     def contradictions(self) -> list[str]:
-        """Bounds that exclude a value found, by a millionth or more."""
+        """Bounds that exclude a value found."""
         wrong = []
         for sha256, bounds in self.bounds.items():
             sign = -1 if self.least.get(sha256) else 1
-            for bound, who in bounds:
+            for bound, slack, who in bounds:
                 for value, finder in self.values.get(sha256, []):
-                    if sign * (value - bound) > Fraction(1, 10**6) * max(1, abs(bound)):
+                    if sign * (value - bound) > slack:
                         wrong.append(
                             f"{sha256[:12]}: the bound {float(bound)} of {who} excludes {float(value)},"
                             f" found by {finder}"
@@ -287,7 +289,7 @@ def measured(row: Row, seed: int, folder: Path, given: argparse.Namespace, known
             if "value" in found["yardstick"]:
                 known.value(sha256, found["yardstick"]["value"], "HiGHS alone")
             if "relaxation" in found["yardstick"]:
-                known.bound(sha256, found["yardstick"]["relaxation"], "the relaxation")
+                known.bound(sha256, found["yardstick"]["relaxation"], "the relaxation", 1e-7)
         found["runs"] = []
         for goal in row.goals:
             seconds = goal.within * unit
