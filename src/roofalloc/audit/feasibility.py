@@ -438,13 +438,18 @@ class _Audit:
             ("at most", model.hosting),
             _kw,
         )
-        for at, limit in enumerate(self.instance.policy.limits):
-            here = model.stands_in(limit.region) & model.new
-            for name, most, values, shown in (
-                ("capital", limit.capital, self.capital, _yuan),
-                ("kw", limit.watts, self.watts, _kw),
+        limits = self.instance.policy.limits
+        if not limits:
+            return
+        new_capital, new_watts = (np.where(model.new, x, 0) for x in (self.capital, self.watts))
+        capital_in, watts_in = (self._sums_in(model.roof_region, x) for x in (new_capital, new_watts))
+        for at, limit in enumerate(limits):
+            region = model.region(limit.region)
+            for name, most, sums, shown in (
+                ("capital", limit.capital, capital_in, _yuan),
+                ("kw", limit.watts, watts_in, _kw),
             ):
-                if most is not None and (sum_here := total(values[here])) > most:
+                if most is not None and (sum_here := sums[region]) > most:
                     self._add(
                         f"limit-{name}",
                         f"policy.limits[{at}]",
@@ -452,6 +457,13 @@ class _Audit:
                         f"at most {shown(most)}",
                         f"too much new {name} in {limit.region or 'all'}",
                     )
+
+    def _sums_in(self, home: IntArray, values: Ints) -> list[int]:
+        """For each region r the sum of the values whose home lies in r*, and at the end that of all."""
+        first, last = self.model.forest.first, self.model.forest.last
+        sums = [0, *accumulate(int(x) for x in group_sums(first[home], values, len(first)))]
+        inside = [sums[b] - sums[a] for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+        return [*inside, sums[-1]]
 
     def _floors(self) -> None:
         for at, floor in enumerate(self.instance.policy.require):
@@ -485,7 +497,6 @@ class _Audit:
         for name, value in expected.items():
             self._total(f"totals.{name}", getattr(totals, name, None), value, _UNITS.get(name, str))
         self._totals_by("by_source", dict(zip(model.source_ids, self.drawn.tolist(), strict=True)))
-        first = model.forest.first
         by_region: dict[str, list[int]] = {}
         for name, values, home in (
             ("people", heads, model.demand_home),
@@ -493,10 +504,7 @@ class _Audit:
             ("villages", np.where(is_household, 0, self.reached), model.demand_home),
             ("paid", self.received, model.village_region),
         ):
-            sums = [0, *accumulate(int(x) for x in group_sums(first[home], values, len(first)))]
-            by_region[name] = [
-                sums[b] - sums[a] for a, b in zip(first.tolist(), model.forest.last.tolist(), strict=True)
-            ]
+            by_region[name] = self._sums_in(home, values)
         self._totals_by(
             "by_region",
             {

@@ -182,10 +182,6 @@ class Model:
         """``(n_roofs,)`` whether a station on it is new: it needs capital and counts under ceilings."""
         return np.asarray(self.candidate | self.committed)
 
-    def stands_in(self, region: str | None) -> Mask:
-        """``(n_roofs,)`` whether the roof stands in region* (None: everywhere)."""
-        return self.forest.holds(self.region(region), self.roof_region)
-
     def counts(self, floor: Floor) -> Mask:
         """``(n_demands,)`` whether the floor counts the demand."""
         inside = self.forest.holds(self.region(floor.region), self.demand_home)
