@@ -198,7 +198,7 @@ def _arguments(gap: float, time_limit: float | None, threads: int | None) -> Non
 
 def _pick(solver: str, problem: Problem) -> Variant:
     """The variant of a name; "auto" is the best there is for the problem."""
-    variant = registry.get("highs" if solver == "auto" else solver)
+    variant = registry.get("prices" if solver == "auto" else solver)
     if reasons := registry.can(variant, problem):
         raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
     return variant

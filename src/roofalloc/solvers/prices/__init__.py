@@ -23,15 +23,25 @@ LARGE = 20_000  # options, classes and arcs; below, HiGHS solves the whole model
 
 def leads(problem: Problem, stage: Stage) -> bool:
     """Whether the engine brings prices, bounds and plans of its own for a stage."""
+    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
+    if size < LARGE or not problem.n_roofs:
+        return False
+    if problem.limits_links:
+        from . import pairing
+
+        return pairing.can(problem, stage)
     from . import blocks
 
-    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
-    return size >= LARGE and problem.n_roofs > 0 and not problem.limits_links and blocks.can(problem, stage)
+    return blocks.can(problem, stage)
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise the stage's term: by prices where the engine leads, else by HiGHS."""
     if leads(problem, stage):
+        if problem.limits_links:
+            from . import pairing
+
+            return pairing.solve(problem, stage, run)
         from . import engine
 
         return engine.solve(problem, stage, run)
