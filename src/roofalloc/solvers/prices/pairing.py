@@ -15,10 +15,10 @@ import numpy as np
 from roofalloc.problem import Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
 from ..base import Answer, Run, Stopped, absolute_gap
-from ..settle import floors_met, settle
 from ..model import level_met
+from ..settle import floors_met, settle
 from .pairing_dual import Evaluation, Point, Pricing, descend, first_point
-from .pairing_master import Columns, Master, Optimum, best_columns, decide, near
+from .pairing_master import Columns, Master, Optimum, decide, near, reduced
 
 SMALL = 5_000  # pairs of roof and village
 MOST_SOURCES = 40  # of one roof
@@ -28,11 +28,15 @@ SETS = 0.3  # of those with several villages
 WIDE = 3.0  # reduced cost of the options that the LP may use
 FEW = 4_000  # columns: fewer, and the window is widened
 ROUNDS = 60  # of the LP
+SECOND = 4  # round after which a plan is made once more, unless it is good
 FREE = 1e4  # width of a box that is none
 TIGHT = 2e-6  # LP and bound so close, as a part of the bound, are one
 SHORTFALL = 100.0  # fen that a fractional solution may lack
 WHOLE = 1 - 1e-3
-PLAN_SECONDS = 10.0  # of a MIP for a plan
+PLAN_SECONDS = 20.0  # of a MIP for a plan
+NEAR = 0.2  # reduced cost of the columns in it
+AREA = 60  # villages decided anew together
+FAILURES = 25  # in a row, after which there is no more to be won
 PROOF_SECONDS = 300.0
 MOST_PROVED = 300_000  # columns in the MIP of a proof
 
@@ -124,9 +128,7 @@ class _Search:
     def answer(self) -> Answer:
         """What it has come to."""
         why: Stopped = "failed"
-        if self.infeasible or self.proved:
-            why = "proved"
-        elif self.decisions is not None and self.bound - self.score < absolute_gap(self.problem, self.stage):
+        if self.infeasible or self.proved or self.bound - self.score < absolute_gap(self.problem, self.stage):
             why = "proved"
         elif self.closed:
             why = "gap"
@@ -151,13 +153,7 @@ class _Search:
         self.limit(found)
         yield
         yield from self._columns()
-        for _ in range(6):
-            if self.closed or self.stopped:
-                return
-            improved = self._neighbours()
-            yield
-            if not improved:
-                break
+        yield from self._improve()
         yield from self._prove()
 
     def _window(self, found: Evaluation, losses: Floats, gap: float) -> tuple[Columns, float]:
@@ -180,13 +176,12 @@ class _Search:
             master.add_cut(np.ones(problem.n_sources))
         master.begin(self._allowed(master, columns), self.run)
         # Without a box first: no good prices, but nearly a plan.
-        master.box(self.found.point.village, FREE)
-        if (best := self._financed(master)) is None:
+        if (best := self._unboxed(master)) is None:
             return
         self._round(best)
         yield
         width = 0.5
-        for _ in range(ROUNDS):
+        for x in range(ROUNDS):
             master.box(self.found.point.village, width)
             best = master.solve()
             if best is None:
@@ -200,6 +195,9 @@ class _Search:
             elif won <= 0.1 * ahead:
                 width *= 0.5
             yield
+            if x == SECOND and not self._near(5e-3) and (best := self._unboxed(master)) is not None:
+                self._round(best)
+                yield
             done = ahead <= TIGHT * max(1.0, self.bound) and short <= SHORTFALL
             if done or width < 1e-4:
                 break
@@ -214,15 +212,20 @@ class _Search:
         losses = pricing.losses(self.found)
         fresh, _ = near(pricing, self.found, losses, window, SETS)
         master.extend(self._allowed(master, fresh))
-        master.box(self.found.point.village, FREE)
-        if (best := self._financed(master)) is None:
+        if (best := self._unboxed(master)) is None:
             return
         self._round(best)
         self.optimum = best
         yield
 
-    def _financed(self, master: Master) -> Optimum | None:
-        """The LP's optimum that the sources can finance."""
+    def _near(self, gap: float) -> bool:
+        """Whether value and bound are within a relative gap."""
+        return self.bound - self.score <= gap * max(1.0, abs(self.score))
+
+    def _unboxed(self, master: Master) -> Optimum | None:
+        """The LP's optimum at free prices, one that the sources can finance."""
+        assert self.found is not None
+        master.box(self.found.point.village, FREE)
         for _ in range(10):
             if (best := master.solve()) is None or self.stopped:
                 return None
@@ -239,39 +242,50 @@ class _Search:
     # --- plans
     def _round(self, best: Optimum) -> bool:
         """A plan from an LP optimum: what it takes whole is fixed, the rest is decided."""
-        columns = self.master.pool
-        order = np.flatnonzero(best.x >= WHOLE)
-        fixed = np.zeros(len(columns), bool)
-        paid, taken = np.zeros(self.problem.n_villages, bool), np.zeros(self.problem.n_roofs, bool)
-        for c in order.tolist():
-            villages = columns.village[columns.ptr[c] : columns.ptr[c + 1]]
-            roof = self.problem.option_roof[columns.option[c]]
-            if not taken[roof] and not paid[villages].any():
-                fixed[c] = taken[roof] = True
-                paid[villages] = True
-        return self._decide(fixed, PLAN_SECONDS)
+        fixed = np.flatnonzero(best.x >= WHOLE)
+        columns = self.master.pool.take(fixed)
+        # A box may have let two columns pay one village.
+        first = np.zeros(len(fixed), bool)
+        first[np.unique(self.problem.option_roof[columns.option], return_index=True)[1]] = True
+        payments = np.unique(columns.village, return_index=True)[1]
+        once = np.bincount(columns.of_payment[payments], minlength=len(fixed)) == np.diff(columns.ptr)
+        fixed = fixed[first & once]
+        allowed = self._apart(fixed)
+        allowed[fixed] = True
+        return self._decide(allowed)
 
-    def _decide(self, fixed: Bools, seconds: float) -> bool:
-        """Decide all but what is fixed, until it can be financed; whether the plan is better."""
+    def _apart(self, fixed: Ints) -> Bools:
+        """Columns of the pool that share no roof and no village with fixed ones."""
+        columns, problem = self.master.pool, self.problem
+        paid, taken = np.zeros(problem.n_villages, bool), np.zeros(problem.n_roofs, bool)
+        taken[problem.option_roof[columns.option[fixed]]] = True
+        paid[columns.village[columns.payments(fixed)]] = True
+        collides = taken[problem.option_roof[columns.option]]
+        collides |= np.bincount(columns.of_payment, paid[columns.village], len(columns)) > 0
+        return ~collides
+
+    def _decide(self, allowed: Bools, start: Bools | None = None) -> bool:
+        """Decide between ``allowed`` columns until it can be financed; whether the plan is better."""
         master, columns = self.master, self.master.pool
-        gap = min(absolute_gap(self.problem, self.stage), 0.1 * max(1.0, self.run.gap * abs(self.score)))
+        at = np.flatnonzero(allowed)
+        some = columns.take(at)
+        begin = None if start is None else start[at]
+        gap = max(1e-9, min(absolute_gap(self.problem, self.stage), 0.1 * self.run.gap * self.bound))
         for _ in range(6):
             if self.stopped:
                 return False
-            chosen, _, _ = decide(master, columns, fixed, self.run, seconds, max(gap, 1e-9))
-            if chosen is None:
-                if not fixed.any():
-                    return False
-                fixed = fixed & (self.rng.random(len(fixed)) < 0.7)
-                continue
-            short, price, draws = master.shortfall(columns, chosen.astype(float))
-            if short <= 1.0 and draws is not None:
-                if float(columns.value[chosen].sum()) <= self.score + 1e-9:
-                    return False
-                self.incumbent = chosen
-                return self.offer(self._plan(columns.take(np.flatnonzero(chosen)), draws))
+            chosen, _ = decide(master, some, self.run, PLAN_SECONDS, gap, begin)
+            if chosen is None or float(some.value[chosen].sum()) <= self.score + 1e-9:
+                return False
+            short, price, draws = master.shortfall(some, chosen.astype(float))
             if np.isinf(short):
                 return False
+            if short <= 1.0 and draws is not None:
+                if not self.offer(self._plan(some.take(np.flatnonzero(chosen)), draws)):
+                    return False
+                self.incumbent = np.zeros(len(columns), bool)
+                self.incumbent[at[chosen]] = True
+                return True
             master.cut(price)
         return False
 
@@ -289,34 +303,60 @@ class _Search:
         reached = pricing.reached(columns.village, columns.pay, columns.lens)
         return settle(problem, Choice(option, reached, draws, links), self.stage)
 
-    def _neighbours(self) -> bool:
-        """Decide anew around what the LP left open, wider and wider."""
+    def _improve(self) -> Iterator[None]:
+        """Decide anew around one place after the other, all payments along with it."""
         if not hasattr(self, "optimum") or not hasattr(self, "incumbent"):
-            return False
-        problem, columns = self.problem, self.master.pool
-        chosen = np.zeros(len(columns), bool)
-        chosen[: len(self.incumbent)] = self.incumbent
+            return
+        columns, problem = self.master.pool, self.problem
+        assert self.found is not None
+        cost = reduced(self.pricing, self.found, self.pricing.losses(self.found), columns)
         x = np.zeros(len(columns))
         x[: len(self.optimum.x)] = self.optimum.x
-        open_ = np.flatnonzero((x > 1e-6) & (x < WHOLE) | (chosen & (x < 0.5)))
-        roofs, villages = np.zeros(problem.n_roofs, bool), np.zeros(problem.n_villages, bool)
-        roofs[problem.option_roof[columns.option[open_]]] = True
-        villages[columns.village[columns.payments(open_)]] = True
-        found = self.found
-        assert found is not None
-        for _ in range(3):
+        pair = columns.pair
+        failed = 0
+        places = self._places()
+        while failed < FAILURES and not self.closed and not self.stopped:
+            chosen = np.zeros(len(columns), bool)
+            chosen[: len(self.incumbent)] = self.incumbent
+            villages = next(places)
+            if villages is None:  # what the LP left open
+                open_ = np.flatnonzero((x > 1e-6) & (x < WHOLE) | (chosen & (x < 0.5)))
+                villages = np.zeros(problem.n_villages, bool)
+                villages[columns.village[columns.payments(open_)]] = True
             touched = np.bincount(columns.of_payment, villages[columns.village], len(columns)) > 0
-            touched |= roofs[problem.option_roof[columns.option]]
-            fixed = chosen & ~touched
-            if self._decide(fixed, PLAN_SECONDS):
-                return True
-            if self.closed or self.stopped or not fixed.any():
-                return False
-            # One step further: the roofs that could pay these villages, and whom they pay.
-            likely = np.flatnonzero(touched & ((x > 1e-6) | chosen))
-            roofs[problem.option_roof[columns.option[np.flatnonzero(touched)]]] = True
-            villages[columns.village[columns.payments(likely)]] = True
-        return False
+            idle = np.diff(columns.ptr) == 0
+            fixed = np.flatnonzero(chosen & ~touched & ~idle)
+            allowed = self._apart(fixed) & (touched | idle) | np.isin(pair, pair[fixed])
+            allowed = allowed & (cost <= min(NEAR, self.bound - self.score)) | chosen
+            if self._decide(allowed, chosen):
+                failed = 0
+            else:
+                failed += 1
+            yield
+
+    def _places(self) -> Iterator[Bools | None]:
+        """Village sets to decide anew: None (what the LP left open), those under tight ceilings, any."""
+        pricing, problem, rows = self.pricing, self.problem, self.pricing.rows
+        assert self.found is not None
+        roof = np.repeat(np.arange(problem.n_roofs), np.diff(pricing.link_ptr))
+        price = self.found.point.rows[rows.caps] * rows.limit[rows.caps]
+        tight = [x for x in np.argsort(-price).tolist() if price[x] > 0]
+        while True:
+            yield None
+            for x in tight:
+                under = np.zeros(problem.n_roofs, bool)
+                under[problem.option_roof[rows.use[x] > 0]] = True
+                yield np.bincount(pricing.link, under[roof], problem.n_villages) > 0
+            for _ in range(max(3, len(tight))):
+                villages = np.zeros(problem.n_villages, bool)
+                villages[self.rng.integers(problem.n_villages)] = True
+                while 0 < villages.sum() < AREA:
+                    roofs = np.bincount(roof, villages[pricing.link], problem.n_roofs) > 0
+                    wider = np.bincount(pricing.link, roofs[roof], problem.n_villages) > 0
+                    if (wider == villages).all():
+                        break
+                    villages = wider
+                yield villages
 
     # --- proof
     def _prove(self) -> Iterator[None]:
@@ -336,16 +376,8 @@ class _Search:
                 master.add_cut(price)
             while not self.stopped:
                 goal = None if not np.isfinite(target) else target - 1e-6
-                fixed = np.zeros(len(columns), bool)
-                chosen, solved, bound = decide(
-                    master,
-                    columns,
-                    fixed,
-                    self.run,
-                    PROOF_SECONDS,
-                    max(absolute_gap(problem, self.stage), 1e-9),
-                    goal,
-                )
+                step = max(absolute_gap(problem, self.stage), 1e-9)
+                chosen, solved = decide(master, columns, self.run, PROOF_SECONDS, step, None, goal)
                 if chosen is None:
                     if solved:
                         self.proved = self.decisions is not None

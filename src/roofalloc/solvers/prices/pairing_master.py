@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from roofalloc.problem import Bools, Floats, Ints
@@ -67,6 +68,14 @@ class Columns:
         size = np.diff(self.ptr)[which]
         start = np.cumsum(size) - size
         return np.arange(int(size.sum())) - np.repeat(start, size) + np.repeat(self.ptr[:-1][which], size)
+
+    @property
+    def pair(self) -> npt.NDArray[np.uint64]:
+        """A key of each column's option and villages, whatever they are paid: (n,)."""
+        word = (self.village + 1).astype(np.uint64) * _MIX[0]
+        key = np.zeros(len(self), np.uint64)
+        np.add.at(key, self.of_payment, word ^ (word >> np.uint64(29)))
+        return key ^ ((self.option + 1).astype(np.uint64) * _MIX[1])
 
     def take(self, which: Ints) -> Columns:
         """Some of the columns, in the order given."""
@@ -165,8 +174,8 @@ def near(
             i, width = problem.option_roof[k], gap_of_sets
             while True:
                 n = kernels.near_several(
-                    k, found.worth[k] - (width - losses[k]), pricing.most_villages, i, pricing.link_ptr, pricing.link, f.ptr,
-                    f.pay, f.worth, f.hull_ptr, f.hull_pay, f.hull_worth, found.point.village,
+                    k, found.worth[k] - width + losses[k], pricing.most_villages, i, pricing.link_ptr,
+                    pricing.link, f.ptr, f.pay, f.worth, f.hull_ptr, f.hull_pay, f.hull_worth, found.point.village,
                     pricing.curve_ptr[k], length[k], net, cost, WORK, sizes, points,
                 )  # fmt: skip
                 if n >= 0 or width < 1e-3:
@@ -340,7 +349,7 @@ class Master:
         p, problem = self.pricing, self.problem
         on = np.flatnonzero((x > 1e-9) & problem.new[problem.option_roof[c.option]])
         k, part = c.option[on], x[on]
-        if not len(on):
+        if not len(on) or not problem.n_sources:  # what needs no capital
             return 0.0, np.zeros(problem.n_sources), np.zeros(problem.n_draws)
         size = np.diff(p.cap_ptr)[k]
         which = np.repeat(np.arange(len(k)), size)
@@ -474,50 +483,40 @@ class Optimum:
 def decide(
     master: Master,
     c: Columns,
-    fixed: Bools,
     run: Run,
     seconds: float,
     gap: float,
+    start: Bools | None = None,
     target: float | None = None,
-) -> tuple[Bools | None, bool, float]:
-    """A whole choice of columns by a MIP, the fixed ones in it.
+) -> tuple[Bools | None, bool]:
+    """A whole choice of columns by a MIP.
 
     Parameters
     ----------
-    fixed : (n,) columns that are taken
     seconds, gap : when to stop; gap is absolute
+    start : (n,) a choice to begin with
     target : a value that must be reached
 
     Returns
     -------
-    which columns, or None; whether the MIP was solved (or refuted); its bound
+    which columns, or None; and whether the MIP was solved or refuted
     """
-    problem = master.problem
-    # What collides with a fixed column is out of the question.
-    paid, taken = np.zeros(problem.n_villages, bool), np.zeros(problem.n_roofs, bool)
-    taken[problem.option_roof[c.option[fixed]]] = True
-    paid[c.village[c.payments(np.flatnonzero(fixed))]] = True
-    collides = taken[problem.option_roof[c.option]]
-    collides |= np.bincount(c.of_payment, paid[c.village], len(c)) > 0
-    at = np.flatnonzero(fixed | ~collides)
-    some = c.take(at)
-    matrix = master.matrix(some)
     n_side = master.side.shape[1]
     above = master.n_rows - len(master.point_upper)
     side = sp.vstack(
         [sp.csc_matrix((above, n_side)), master.side, sp.csc_matrix((len(master.cuts), n_side))], format="csc"
     )
     lower, upper = master.bounds()
-    full = sp.hstack([matrix, side], format="csc")
+    full = sp.hstack([master.matrix(c), side], format="csc")
+    value = np.concatenate([c.value, np.zeros(n_side)])
     if target is not None:
-        row = sp.csr_matrix(np.concatenate([some.value, np.zeros(n_side)])[None, :])
-        full = sp.vstack([full, row], format="csc")
+        full = sp.vstack([full, sp.csr_matrix(value[None, :])], format="csc")
         lower, upper = np.append(lower, target), np.append(upper, np.inf)
-    n = len(some) + n_side
-    low = np.concatenate([fixed[at].astype(float), np.zeros(n_side)])
-    integer = np.concatenate([np.ones(len(some), bool), np.zeros(n_side, bool)])
-    cost = np.concatenate([-some.value, np.zeros(n_side)])
-    highs = pass_lp(cost, low, np.ones(n), full, lower, upper, integer)
+    n = len(value)
+    integer = np.concatenate([np.ones(len(c), bool), np.zeros(n_side, bool)])
+    highs = pass_lp(-value, np.zeros(n), np.ones(n), full, lower, upper, integer)
+    if start is not None and len(c):
+        highs.setSolution(len(c), np.arange(len(c), dtype=np.int32), start.astype(float))
     stop_on(highs, run)
     highs.setOptionValue("time_limit", min(seconds, run.seconds_left))
     highs.setOptionValue("mip_rel_gap", 0.0)
@@ -527,7 +526,16 @@ def decide(
     refuted = highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible
     solved = status in (highspy.HighsModelStatus.kOptimal, *refuted)
     if info.primal_solution_status != highspy.kSolutionStatusFeasible:
-        return None, solved, -np.inf if solved else np.inf
-    result = np.zeros(len(c), bool)
-    result[at] = np.array(highs.getSolution().col_value)[: len(some)] > 0.5
-    return result, solved, -float(info.mip_dual_bound)
+        return None, solved
+    return np.array(highs.getSolution().col_value)[: len(c)] > 0.5, solved
+
+
+def reduced(pricing: Pricing, found: Evaluation, losses: Floats, c: Columns) -> Floats:
+    """What taking each column costs the bound, at least: (n,) >= 0."""
+    from . import pairing_kernels as kernels
+
+    length, net, cost = found.curves
+    paid = c.gain + found.point.rows[pricing.rows.asks] @ c.asked - found.point.village[c.village]
+    spent = kernels.costs(c.option, c.need.astype(float), pricing.curve_ptr, length, net, cost)
+    own = np.bincount(c.of_payment, paid, len(c)) - spent
+    return np.asarray(losses[c.option] + found.worth[c.option] - own)
