@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -40,6 +41,7 @@ from strategies import TERMS, instances
 LOWER_IS_BETTER = ("-capital", "-links")
 BATCH = 100  # instances between two shrinkings
 PATIENCE = 20.0  # seconds for a hamlet
+SHRINKING = 30.0  # seconds in which a failure is made smaller
 CRASHES = (RoofallocError, ArithmeticError, LookupError, ValueError, AssertionError, TypeError)
 
 
@@ -226,6 +228,7 @@ class Plan:
     against: str = "oracle"
     plain: bool = False
     always: bool = False
+    survey: bool = False
     until: float = float("inf")  # by `time.monotonic`, which processes share
 
 
@@ -241,30 +244,41 @@ def of_oracle(number: int, first: int, plan: Plan) -> Batch:
     """Tiny instances, with failures made as small as they get."""
     done = Batch(Counter())
     failures: list[tuple[list[str], str]] = []
+    until = plan.until
 
     @seed(first)
     @settings(
         max_examples=number,
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate] if plan.survey else [Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
     @given(instances(plan.plain))
     def one(instance: Instance) -> None:
-        if time.monotonic() > plan.until and not failures:
+        nonlocal until
+        if time.monotonic() > until:
             return
         wrong, status = verdict(instance, plan.solver, plan.always)
         done.statuses[status] += 1
         if wrong:
             failures.append((wrong, instance.canonical().decode()))
+            if plan.survey:
+                return
+            if len(failures) == 1:
+                until = time.monotonic() + SHRINKING
             raise AssertionError(wrong[0])
 
     with contextlib.suppress(AssertionError, ExceptionGroup):
         one()
-    if failures:
-        wrong, text = min(failures, key=lambda failure: len(failure[1]))
-        done.failure = f"seed {first}: {'; '.join(wrong)}\n{text}"
+    sorts: dict[str, list[tuple[list[str], str]]] = {}
+    for wrong, text in failures:
+        said = re.sub(r"-?[0-9][0-9./e+-]*|'[^']*'", "#", wrong[0])[:80] if plan.survey else ""
+        sorts.setdefault(said, []).append((wrong, text))
+    for alike in sorts.values():
+        wrong, text = min(alike, key=lambda failure: len(failure[1]))
+        often = f" ({len(alike)} alike)" if plan.survey else ""
+        done.failure += f"seed {first}{often}: {'; '.join(wrong)}\n{text}\n"
     return done
 
 
@@ -319,10 +333,12 @@ def main() -> int:
     parser.add_argument("--against", choices=["oracle", "highs", "prices", "pulp"], default="oracle")
     parser.add_argument("--always", action="store_true", help="let prices lead whatever the size")
     parser.add_argument("--plain", action="store_true", help="without the switches on links (oracle)")
+    parser.add_argument("--survey", action="store_true", help="go on after a failure: count sorts of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     told = parser.parse_args()
     print(f"seed {told.seed}", flush=True)
-    plan = Plan(told.solver, told.against, told.plain, told.always, time.monotonic() + told.seconds)
+    until = time.monotonic() + told.seconds
+    plan = Plan(told.solver, told.against, told.plain, told.always, told.survey, until)
     return int(campaign(told.instances, told.seed, plan, told.jobs) > 0)
 
 
