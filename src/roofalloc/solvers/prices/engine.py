@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -123,10 +123,12 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
                 break
             # One block goes on to an LP, which small steps here would only delay.
             settled = k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
-            if settled or (k >= FIRST_PLAN and moved < 30 * run.gap):
+            if settled or (k >= FIRST_PLAN and moved < run.gap):
                 best.offer(plan(method.result(k, 0)))
             if settled or best.over:
                 break
+        if best.decisions is None and k:
+            best.offer(plan(method.result(k, 0)))
     finally:
         method.close()
     return method.result(k, time.monotonic() - began)
