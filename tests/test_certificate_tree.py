@@ -351,6 +351,59 @@ def test_a_point_hosts_what_a_leaf_lets_stand():
     assert leaf_bounds(two, Certificate("people", tree=tree)) == {3: 120, 4: 160, 5: 160, 6: -math.inf}
 
 
+def test_stations_that_must_stand_find_the_one_way_to_fit():
+    def roof(name: str, *options: tuple[int, int]) -> dict[str, Any]:
+        sizes = [{"kw": kw, "capital": 0, "income": income} for kw, income in options]
+        return {
+            "id": name,
+            "region": "city",
+            "connection_point": "g",
+            "status": "committed",
+            "options": sizes,
+        }
+
+    # the heaviest that fits on one roof leaves no room for the other, whichever comes first
+    two = Instance.from_records(
+        name="two",
+        regions=[{"id": "city"}],
+        connection_points=[{"id": "g", "limit_kw": 20}],
+        roofs=[roof("a", (15, 100), (9, 70)), roof("b", (12, 90), (11, 80))],
+        villages=[{"id": "v", "region": "city"}],
+        households=[{"id": "h", "village": "v", "people": 1, "need": 1, "count": 1000}],
+    )
+    income = {"v": Decimal(1)}
+    assert bound(two, Certificate("people", villages=income)) == 150
+    tree = Tree((Split(1, roof="a", option="1"), *(Leaf(villages=income) for _ in range(2))))
+    assert leaf_bounds(two, Certificate("people", tree=tree)) == {1: 150, 2: -math.inf}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"people": 2},
+        {"need": 61},
+        {"weight": Decimal("1.5")},
+        {"priority": 2},
+        {"village": "w"},
+    ],
+)
+def test_whoever_differs_is_of_another_class(other):
+    household = {"village": "v", "people": 3, "need": 60, "priority": 1}
+    instance = Instance.from_records(
+        name="classes",
+        regions=[{"id": "city"}],
+        villages=[{"id": "v", "region": "city"}, {"id": "w", "region": "city"}],
+        households=[
+            {"id": "h", **household},
+            {"id": "like", **household, "count": 4},
+            {"id": "other", **(household | other)},
+        ],
+    )
+    everybody = bound(instance, Certificate("people"))
+    tree = Tree((Split(1, demand="like", count=2), Leaf(), Leaf()))
+    assert leaf_bounds(instance, Certificate("people", tree=tree)) == {1: everybody - 9, 2: everybody}
+
+
 def test_two_demands_of_a_class_name_one_class():
     nodes = (
         Split(1, demand="h0", count=1),
