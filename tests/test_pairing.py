@@ -77,8 +77,16 @@ def town(**policy) -> Instance:
             {"id": "bank", "amount": Decimal(100), "rate": Decimal("0.1")},
         ],
         roofs=[
-            {"id": "a", "region": "c", "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(30)}]},
-            {"id": "b", "region": "c", "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(25)}]},
+            {
+                "id": "a",
+                "region": "c",
+                "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(30)}],
+            },
+            {
+                "id": "b",
+                "region": "c",
+                "options": [{"kw": 1, "capital": Decimal(100), "income": Decimal(25)}],
+            },
         ],
         villages=[{"id": "v", "region": "c"}, {"id": "w", "region": "c"}],
         households=[

@@ -47,13 +47,13 @@ class Rows:
     def __init__(self, problem: Problem, stage: Stage) -> None:
         self.n_sources = problem.n_sources
         new = problem.new[problem.option_roof]
-        use = [
+        use: list[Ints] = [
             np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0)
             for c in problem.ceilings
         ]
         limits: list[float] = [float(c.amount) for c in problem.ceilings]
         self.ceilings: list[tuple[str, int]] = [("limit", c.position) for c in problem.ceilings]
-        gain = [problem.people * f.classes for f in problem.floors]
+        gain: list[Ints | Floats] = [problem.people * f.classes for f in problem.floors]
         levels = [float(f.people) for f in problem.floors]
         self.floors: list[tuple[str, int]] = [("floor", f.position) for f in problem.floors]
         for held in stage.held:
@@ -197,9 +197,8 @@ class Pricing:
                 self.class_ptr, problem.need[order], worth[order], problem.count[order], self.most, self.least
             )
             self.lenses.append(lens)
-            self._seen = {
-                key: Frontiers(ptr, pay, value, *kernels.hulls(ptr, pay, value), len(self.lenses) - 1)
-            }
+            start, along, above, at = kernels.hulls(ptr, pay, value)
+            self._seen = {key: Frontiers(ptr, pay, value, start, along, above, at, len(self.lenses) - 1)}
         return self._seen[key]
 
     def curves(self, price: Floats, fixed: Floats, income: Ints) -> tuple[Ints, Floats, Floats]:
@@ -284,7 +283,8 @@ class Pricing:
         used[rows.caps] = rows.use[:, options].sum(axis=1)
         if len(rows.floors):
             used[rows.asks] = -(rows.gain @ self.reached(village, pay, found.frontiers.lens))
-        return 1.0 - np.bincount(village, minlength=problem.n_villages), rows.limit - used
+        left = 1.0 - np.bincount(village, minlength=problem.n_villages).astype(float)
+        return left, rows.limit - used
 
     def reached(self, village: Ints, pay: Ints, lens: int | Ints) -> Ints:
         """How many of each class payments to villages reach at best, seen through lenses: (C,)."""

@@ -56,12 +56,14 @@ class Columns:
     @property
     def need(self) -> Ints:
         """What each column pays in all, fen: (n,)."""
-        return np.diff(np.concatenate([[0], np.cumsum(self.pay)])[self.ptr])
+        paid = np.concatenate([[0], np.cumsum(self.pay)])
+        need: Ints = paid[self.ptr[1:]] - paid[self.ptr[:-1]]
+        return need
 
     @property
     def value(self) -> Floats:
         """What each column reaches, in score: (n,)."""
-        return np.bincount(self.of_payment, self.gain, len(self))
+        return np.bincount(self.of_payment, self.gain, len(self)).astype(float)
 
     def payments(self, which: Ints) -> Ints:
         """Positions of the payments of some columns, in order."""
@@ -75,7 +77,7 @@ class Columns:
         word = (self.village + 1).astype(np.uint64) * _MIX[0]
         key = np.zeros(len(self), np.uint64)
         np.add.at(key, self.of_payment, word ^ (word >> np.uint64(29)))
-        return key ^ ((self.option + 1).astype(np.uint64) * _MIX[1])
+        return np.asarray(key ^ ((self.option + 1).astype(np.uint64) * _MIX[1]))
 
     def take(self, which: Ints) -> Columns:
         """Some of the columns, in the order given."""
@@ -175,8 +177,8 @@ def near(
             while True:
                 n = kernels.near_several(
                     k, found.worth[k] - width + losses[k], pricing.most_villages, i, pricing.link_ptr,
-                    pricing.link, f.ptr, f.pay, f.worth, f.hull_ptr, f.hull_pay, f.hull_worth, found.point.village,
-                    pricing.curve_ptr[k], length[k], net, cost, WORK, sizes, points,
+                    pricing.link, f.ptr, f.pay, f.worth, f.hull_ptr, f.hull_pay, f.hull_worth,
+                    found.point.village, pricing.curve_ptr[k], length[k], net, cost, WORK, sizes, points,
                 )  # fmt: skip
                 if n >= 0 or width < 1e-3:
                     break
@@ -333,13 +335,12 @@ class Master:
 
     def can_pay(self, c: Columns) -> Bools:
         """Which columns leave what they need under some financing, the reserve taken off."""
-        curves = self.pricing.curves(
-            np.zeros(self.problem.n_sources), np.zeros(self.problem.n_options), self.income
-        )
         from . import pairing_kernels as kernels
 
+        free, nothing = np.zeros(self.problem.n_sources), np.zeros(self.problem.n_options)
+        curves = self.pricing.curves(free, nothing, self.income)
         need = c.need.astype(float)
-        return np.isfinite(kernels.costs(c.option, need, self.pricing.curve_ptr, *curves))
+        return np.asarray(np.isfinite(kernels.costs(c.option, need, self.pricing.curve_ptr, *curves)))
 
     def shortfall(self, c: Columns, x: Floats) -> tuple[float, Floats, Floats | None]:
         """What the sources lack for the columns in the parts ``x``: fen, prices that show it, and draws.
