@@ -338,7 +338,8 @@ def exact_integers(values: pl.Series, places: int) -> tuple[pl.Series, dict[str,
         largest = LARGEST // 10**places
         low, high = values.min(), values.max()
         if low is None or (-largest <= low and high <= largest):
-            return values.cast(pl.Int64) * 10**places, {}
+            exact = values.cast(pl.Int64)
+            return exact * 10**places if places else exact, {}
         wide = values.cast(pl.Int128)
         fits = (wide >= -largest) & (wide <= largest)
         exact = pl.select(pl.when(fits).then(wide)).to_series().cast(pl.Int64) * 10**places

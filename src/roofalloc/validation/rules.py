@@ -80,6 +80,8 @@ class Draft:
                 self.frames[name] = parse_table(raw, (owner, *specs[1:]), self.report)
             else:
                 self.frames[name] = parse_table(raw, specs, self.report)
+            if name == "households":
+                raw.columns.clear()  # may be millions of rows, and no rule asks how they were written
         for name, specs in (("objective", c.OBJECTIVE), ("require", c.REQUIRE), ("limits", c.LIMITS)):
             table = self.raw.get(f"policy.{name}") or RawTable(Origin(self.path, f"policy.{name}"), 0)
             self.lists[name] = parse_table(table, specs, self.report, extra=False)
