@@ -35,7 +35,7 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
     Decisions that satisfy every constraint of the instance and the levels held, or None where the
     choice's options break one, or where floors or levels can no longer be kept.
     """
-    if not _options_fit(problem, choice.option):
+    if not options_fit(problem, choice.option):
         return None
     choice = replace(choice, reached=np.clip(choice.reached, 0, problem.count))
     decisions = _sound(problem, _settle_money(problem, choice, stage), stage)
@@ -128,7 +128,8 @@ def net_income(problem: Problem, option: Ints, draws: Ints) -> Ints:
     return income - np.array([min(-(-v // RATE), MOST_DEBT) for v in debt], dtype=np.int64)
 
 
-def _options_fit(problem: Problem, option: Ints) -> bool:
+def options_fit(problem: Problem, option: Ints) -> bool:
+    """Whether what must stand stands, and connection points and ceilings are kept; sources aside."""
     built = option >= 0
     if not built[problem.must].all():
         return False

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -224,7 +224,7 @@ class FirstOrder:
         n = field.problem.n_sources
         minimise = bool((field.fixed >= 0).any())
         self.phi[:] = self.phi_first
-        if not minimise:
+        if n and not minimise:
             low, high = 0.0, 4.0 * level
             amount = field.amount[:n].sum()
             for _ in range(11):

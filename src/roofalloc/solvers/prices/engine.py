@@ -12,10 +12,12 @@ import numpy as np
 
 from roofalloc.problem import Choice, Decisions, Floats, Problem, Stage
 
+from .. import highs
 from ..base import Answer, Run, Stopped
 from ..model import level_met
 from ..relaxation import Prices
-from ..settle import floors_met
+from ..settle import floors_met, options_fit
+from ..start import construct
 from .blocks import build_field
 from .decide import decide
 from .dual import Dual, FirstOrder, class_worth
@@ -26,6 +28,7 @@ from .shares import Share, cut, join
 from .spending import fit
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
+MOST = 10_000  # iterations; prices that have not settled by then will not
 SETTLED = 0.3  # of the gap: prices whose bound moves by less between checks are good enough to go on with
 ENOUGH = 0.5  # of the gap: a share that near its own bound leaves the rest of the gap to the others
 SOONER = 0.05  # seconds between looks at the clock while shares are worked on
@@ -46,7 +49,7 @@ class Best:
         problem, stage = self.problem, self.stage
         if decisions is None or not floors_met(problem, decisions.reached):
             return self.score
-        if not level_met(problem, stage, decisions):
+        if not level_met(problem, stage, decisions) or not options_fit(problem, decisions.option):
             return self.score
         score = float(problem.score(stage.term, decisions))
         if score > self.score:
@@ -59,6 +62,17 @@ class Best:
         if bound < self.bound:
             self.bound, self.prices = bound, prices
             self.run.report(None, bound)
+
+    @property
+    def impossible(self) -> bool:
+        """Whether the bound says that there is no plan at all: it lies below what the worst would score."""
+        if self.stage.term.term != "-capital":
+            least = 0.0
+        else:
+            dearest = np.zeros(self.problem.n_roofs)
+            np.maximum.at(dearest, self.problem.option_roof, self.problem.capital)
+            least = -float(dearest[self.problem.new].sum()) / 100
+        return self.bound < least - 1e-6 * max(1.0, abs(least))
 
     @property
     def allowed(self) -> float:
@@ -77,10 +91,12 @@ class Best:
     @property
     def over(self) -> bool:
         """Whether there is nothing more to do, or no time to do it."""
-        return self.closed or self.run.cancelled() or self.run.seconds_left <= 0
+        return self.closed or self.impossible or self.run.cancelled() or self.run.seconds_left <= 0
 
     def answer(self) -> Answer:
         """What it has come to, with the proof handed in."""
+        if self.impossible and self.decisions is None:
+            return Answer(None, None, "proved", infeasible=True)
         if self.prices is not None:
             self.run.certify(self.prices)
         why: Stopped = "gap"
@@ -95,14 +111,19 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise a stage's term. Wants `roofalloc.solvers.prices.leads`."""
     best = Best(problem, stage, run)
     dual = first_order(problem, stage, run, best)
-    if best.over:
-        return best.answer()
-    if len(dual.field.blocks) == 1:
-        improve(problem, stage, dual.prices(), best)
-        return best.answer()
-    if best.decisions is not None:
-        by_shares(problem, stage, dual, best)
-    return best.answer()
+    if best.decisions is None and not best.over:
+        for found in construct(problem, stage, None, run):
+            best.offer(found)
+    if not best.over:
+        if len(dual.field.blocks) == 1:
+            improve(problem, stage, dual.prices(), best)
+        elif best.decisions is not None:
+            by_shares(problem, stage, dual, best)
+    answer = best.answer()
+    if best.decisions is None and not best.over:
+        # Either nothing is possible, which the whole model proves, or floors leave hardly any room.
+        return highs.solve(problem, stage, run)
+    return answer
 
 
 def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
@@ -119,7 +140,7 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
                 best.limit(now, method.result(k, 0).prices())
             moved = (before - now) / max(1.0, abs(now))
             before = now
-            if best.over:
+            if best.over or k >= MOST:
                 break
             # One block goes on to an LP, which small steps here would only delay.
             settled = k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
@@ -127,7 +148,7 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
                 best.offer(plan(method.result(k, 0)))
             if settled or best.over:
                 break
-        if best.decisions is None and k:
+        if best.decisions is None and k and not best.impossible:
             best.offer(plan(method.result(k, 0)))
     finally:
         method.close()

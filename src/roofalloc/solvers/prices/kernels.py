@@ -9,9 +9,6 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-MOST_SLOTS = 64  # roofs of one group
-MOST_DRAWS = 64  # sources of one roof
-
 _jit = nb.njit(cache=True, nogil=True)
 
 
@@ -22,8 +19,7 @@ def spread_up(block, p):
         i = block.order[t]
         best = 0.0
         for a in range(block.out_ptr[i], block.out_ptr[i + 1]):
-            if p[block.head[a]] > best:
-                best = p[block.head[a]]
+            best = max(best, p[block.head[a]])
         p[i] = best
 
 
@@ -38,8 +34,7 @@ def spread_down(block, p):
             p[i] = low[i] if low[i] < 1e299 else p[i]
         for a in range(block.out_ptr[i], block.out_ptr[i + 1]):
             j = block.head[a]
-            if p[i] < low[j]:
-                low[j] = p[i]
+            low[j] = min(low[j], p[i])
     for j in range(n, len(p)):
         if low[j] < 1e299:
             p[j] = low[j]
@@ -131,10 +126,8 @@ def best_of_group(block, g, p, rho, choice, order, cost, fill, value, kw, which,
         m = value[s, 0]
         w = kw[s, 0]
         for c in range(1, number[s]):
-            if value[s, c] > m:
-                m = value[s, c]
-            if kw[s, c] < w:
-                w = kw[s, c]
+            m = max(m, value[s, c])
+            w = min(w, kw[s, c])
         most[s] = most[s + 1] + m
         least[s] = least[s + 1] + w
     best = -1e300
@@ -177,9 +170,12 @@ def price(block, p, rho, pool, add, sample):
     widest = 1
     for g in range(len(block.limit)):
         widest = max(widest, block.slot_ptr[g + 1] - block.slot_ptr[g])
-    order = np.zeros(MOST_DRAWS, np.int64)
-    cost = np.zeros(MOST_DRAWS)
-    fill = np.zeros(MOST_DRAWS)
+    n_draws = 1
+    for i in range(len(block.roofs)):
+        n_draws = max(n_draws, block.draw_ptr[i + 1] - block.draw_ptr[i])
+    order = np.zeros(n_draws, np.int64)
+    cost = np.zeros(n_draws)
+    fill = np.zeros(n_draws)
     value = np.zeros((widest, n_options))
     kw = np.zeros((widest, n_options), np.int64)
     which = np.zeros((widest, n_options), np.int64)
@@ -373,8 +369,7 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
             j = block.head[a]
             x = state.x[a]
             xn = x + 0.5 * io * (p[j] - pi)
-            if xn < 0.0:
-                xn = 0.0
+            xn = max(xn, 0.0)
             d = xn - x
             dx += d * d * 2.0
             xb = xn + d
@@ -431,8 +426,7 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
         grad[n_tail + j] += g_j
     for i in range(len(p)):
         pn = p[i] + state.sigma[i] * omega * grad[i]
-        if pn < 0.0:
-            pn = 0.0
+        pn = max(pn, 0.0)
         d = pn - p[i]
         dy += d * d / state.sigma[i]
         p[i] = a1 * (pn + d) + a0 * state.p0[i]
@@ -514,8 +508,7 @@ def tally(block, pool, least, leader, share, taken, is_open, used, expected):
         n = block.slot_ptr[g + 1] - s0
         total = 0.0
         for m in range(pool.number[g]):
-            if pool.weight[g * size + m] < 0.0:
-                pool.weight[g * size + m] = 0.0
+            pool.weight[g * size + m] = max(pool.weight[g * size + m], 0.0)
             total += pool.weight[g * size + m]
         if total <= 0.0:
             pool.weight[g * size] = 1.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from roofalloc.problem import RATE, Choice, Floats, Ints, Problem
 
-from ..settle import finance
+from ..settle import finance, options_fit
 
 PASSES = 3
 
@@ -26,7 +26,7 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
 
     Returns
     -------
-    (n_roofs,) options and (n_draws,) fen; None where what must be built cannot be financed
+    (n_roofs,) options and (n_draws,) fen; None where what must be built does not fit, or cannot be financed
     """
     option = choice.option.copy()
     uses, amounts = _limits(problem)
@@ -37,6 +37,8 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
     usual = (usual / count)[problem.option_roof]
     worth = income_price[problem.option_roof] * (problem.income - usual * problem.capital)
     _step_down(problem, option, uses, amounts, worth)
+    if not options_fit(problem, option):
+        return None
     relative = income_price / max(float(income_price.max(initial=0.0)), 1e-300)
     draws = None
     if choice.draws is not None:
@@ -227,8 +229,11 @@ def _step_up(
     draw_cap, cap_ptr, option_ptr, draws, left, which, ptr, uses, room,
 ):  # fmt: skip
     moved = 0
-    order = np.zeros(64, np.int64)
-    part = np.zeros(64, np.int64)
+    most_draws = 1
+    for i in range(len(draw_ptr) - 1):
+        most_draws = max(most_draws, draw_ptr[i + 1] - draw_ptr[i])
+    order = np.zeros(most_draws, np.int64)
+    part = np.zeros(most_draws, np.int64)
     for t in range(len(candidates)):
         k = candidates[t]
         i = option_roof[k]
