@@ -33,7 +33,9 @@ WIDTHS = (
 PAYABLE = 12  # rounds of village sets at fixed options
 GAP = 0.3  # people between the MIP's answer and its bound
 ATTEMPTS = 4  # in one window, with the village sets found meanwhile
-PATIENCE = 8.0  # seconds for one MIP
+# Limits of one MIP in what it works on rather than in seconds: the same plan on every machine, however busy.
+MOST_ENTRIES = 250_000  # of its matrix: the root of a larger one takes longer than what it is worth
+EFFORT = 60_000_000  # entries times nodes
 
 
 @dataclass
@@ -102,7 +104,7 @@ class Decider:
         stop_on(highs, self.run)
         highs.setOptionValue("mip_rel_gap", 0.0)
         highs.setOptionValue("mip_abs_gap", GAP * self.scale / frame.score_unit)
-        highs.setOptionValue("time_limit", min(PATIENCE, self.run.seconds_left))
+        highs.setOptionValue("mip_max_nodes", EFFORT // max(1, window.matrix.nnz))
         highs.run()
         if highs.getInfo().primal_solution_status != highspy.kSolutionStatusFeasible:
             return None
@@ -181,6 +183,8 @@ def decide(
     frame = decider.frame
     for patterns, classes in WIDTHS:
         at = decider.extent(refined.worth.pattern <= patterns * decider.scale, classes)
+        if decider.window(frame, at).matrix.nnz > MOST_ENTRIES:
+            break
         margin = np.zeros(len(frame.cover_level))
         decider.converge(frame, at, 3)
         for attempt in range(ATTEMPTS):
