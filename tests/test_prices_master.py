@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from roofalloc.solvers.cuts import Hosting
 from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
 from roofalloc.solvers.prices.patterns import appraise, list_patterns
+from roofalloc.solvers.prices.prove import prove
 from roofalloc.solvers.relaxation import Prices, certificate, relax
 from strategies import instances
 from test_settling import faults
@@ -160,3 +162,45 @@ def test_decided_plans_keep_every_rule_and_come_near_the_bound(flavour: dict[str
     assert best == pytest.approx(refined.bound, rel=0.02)
     for decisions in plans:
         assert faults(problem, decisions) == []
+
+
+# --- proofs --------------------------------------------------------------------------------------------
+
+
+def proved(instance: Instance) -> tuple[float, float] | None:
+    """The best score found and the bound proved; None where the master does not cover the first term."""
+    problem = compile_problem(instance)
+    stage = first(problem)
+    refined = refine(problem, stage, no_prices(problem), Run())
+    if refined is None:
+        return None
+    scores = [-math.inf]
+
+    def offer(decisions: Decisions) -> float:
+        assert faults(problem, decisions) == []
+        scores.append(float(problem.score(stage.term, decisions)))
+        return max(scores)
+
+    best = decide(refined, Run(), offer, refined.bound)
+    bound = prove(refined, Run(), offer, best)
+    return max(scores), bound
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_scores_are_refuted_down_to_the_optimum(seed: int) -> None:
+    instance = ra.generate("town", seed)
+    optimal = ra.solve(instance, solver="highs", gap=0.0)
+    assert proved(instance) == (float(optimal.objective[0].value),) * 2
+
+
+@given(instances())
+@QUICK
+def test_nothing_attainable_is_refuted(instance: Instance) -> None:
+    found = proved(instance)
+    best = optimum(instance)
+    if found is None or best.status == "infeasible":
+        return
+    term = instance.policy.objective[0].term
+    value = float(best.best[term]) * (-1 if term == "-capital" else 1)
+    assert found[0] <= value + 1e-9
+    assert found[1] >= value - 1e-9
