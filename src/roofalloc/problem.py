@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .errors import UsageError
 from .instance import Instance, Term
-from .links import derive_links, positions
+from .links import Forest, derive_links, positions
 from .plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Totals
 
 Ints = npt.NDArray[np.int64]
@@ -628,17 +628,6 @@ def _children_first(instance: Instance) -> list[tuple[int, int]]:
     return [(int(r), int(parent[r])) for r in order if parent[r] >= 0]
 
 
-def _within(instance: Instance) -> dict[str | None, Bools]:
-    """For each region (and None: everywhere) which region rows lie in region*."""
-    ids = instance.regions["id"].to_list()
-    masks = np.eye(len(ids), dtype=bool)
-    for child, above in _children_first(instance):
-        masks[above] |= masks[child]
-    result: dict[str | None, Bools] = {r: masks[i] for i, r in enumerate(ids)}
-    result[None] = np.ones(len(ids), dtype=bool)
-    return result
-
-
 def compile_problem(instance: Instance) -> Problem:
     """Compile a valid instance into arrays.
 
@@ -650,13 +639,11 @@ def compile_problem(instance: Instance) -> Problem:
     -------
     Problem : integer arrays; demands alike in village, need, people, weight and priority form a class
     """
-    region_at = positions(instance.regions["id"], instance.roofs["region"])
-    status = instance.roofs["status"].to_numpy()
-    roof_row = np.flatnonzero(status != "excluded")
-    position = np.full(len(status), -1, np.int64)
+    roof_row = np.flatnonzero((instance.roofs["status"] != "excluded").to_numpy())
+    position = np.full(instance.roofs.height, -1, np.int64)
     position[roof_row] = np.arange(len(roof_row))
-    status = status[roof_row]
-    operating = status == "operating"
+    status = instance.roofs["status"].gather(roof_row)
+    operating = (status == "operating").to_numpy()
     n_roofs = len(roof_row)
 
     of_row = position[positions(instance.roofs["id"], instance.options["roof"])]
@@ -666,12 +653,24 @@ def compile_problem(instance: Instance) -> Problem:
     capital = instance.options["capital"].to_numpy()[option_row].copy()
     capital[operating[option_roof]] = 0
 
-    within = _within(instance)
-    roof_region = region_at[roof_row]
+    forest = Forest.of(instance.regions)
+    spans = dict(zip(forest.ids, zip(forest.first, forest.last, strict=True), strict=True))
+
+    def inside(region: str | None, place: Ints) -> Bools:
+        """Which of the places, positions in the forest's order, lie in region*."""
+        if region is None:
+            return np.ones(len(place), bool)
+        first, last = spans[region]
+        held: Bools = (first <= place) & (place < last)
+        return held
+
+    roof_place = forest.first[forest.index(instance.roofs["region"])[roof_row]]
+    option_place = roof_place[option_roof]
     draw_roof, draw_source = [], []
     new = ~operating
+    new_option = new[option_roof]
     for s, region in enumerate(instance.sources["region"]):
-        eligible = np.flatnonzero(within[region][roof_region] & new)
+        eligible = np.flatnonzero(inside(region, roof_place) & new)
         draw_roof.append(eligible)
         draw_source.append(np.full(len(eligible), s, np.int64))
     draws_r = np.concatenate(draw_roof) if draw_roof else np.zeros(0, np.int64)
@@ -680,10 +679,9 @@ def compile_problem(instance: Instance) -> Problem:
 
     ceilings = []
     for position_, limit in enumerate(instance.policy.limits):
-        inside = within[limit.region][roof_region] & new
         kind, amount = ("watts", limit.watts) if limit.capital is None else ("capital", limit.capital)
         assert amount is not None
-        ceilings.append(Ceiling(position_, kind, amount, inside[option_roof]))
+        ceilings.append(Ceiling(position_, kind, amount, inside(limit.region, option_place) & new_option))
 
     classes = _classes(instance)
     village_region = positions(instance.regions["id"], instance.villages["region"])
@@ -691,7 +689,7 @@ def compile_problem(instance: Instance) -> Problem:
     heads = classes["people"] * classes["count"]
     floors = []
     for position_, floor in enumerate(instance.policy.require):
-        counted = within[floor.region][class_region]
+        counted = inside(floor.region, forest.first[class_region])
         if floor.priority is not None:
             counted = counted & (classes["priority"] == floor.priority)
         people = floor.people
@@ -700,9 +698,7 @@ def compile_problem(instance: Instance) -> Problem:
             people = -(-floor.share * int(heads[counted].sum()) // SHARE)
         floors.append(FloorRow(position_, people, counted))
 
-    parent = _parents(instance)
-    depth = _depths(parent)
-    ids = instance.regions["id"].to_list()
+    parent, depth, ids = forest.parent, forest.depth, forest.ids
     shares: list[tuple[str, Bools, int]] = []
     for level in (1, 0):
         if shares:
@@ -721,7 +717,7 @@ def compile_problem(instance: Instance) -> Problem:
     return Problem(
         instance=instance,
         roof_row=roof_row,
-        must=(status == "committed") | operating,
+        must=(status == "committed").to_numpy() | operating,
         new=new,
         option_row=option_row,
         option_roof=option_roof,
