@@ -21,6 +21,7 @@ from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
 from roofalloc.solvers.prices.patterns import appraise, list_patterns
 from roofalloc.solvers.prices.prove import prove
+from roofalloc.solvers.prices.tree import prove_by_cases
 from roofalloc.solvers.relaxation import Prices, certificate, relax
 from strategies import instances
 from test_settling import faults
@@ -204,3 +205,36 @@ def test_nothing_attainable_is_refuted(instance: Instance) -> None:
     value = float(best.best[term]) * (-1 if term == "-capital" else 1)
     assert found[0] <= value + 1e-9
     assert found[1] >= value - 1e-9
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("flavour", [{}, {"unlimited": True}], ids="".join)
+def test_a_proof_by_cases_certifies_the_optimum(seed: int, flavour: dict[str, Any]) -> None:
+    instance = ra.generate("hamlet", seed, **flavour)
+    value = ra.solve(instance, solver="highs", gap=0.0).objective[0].value
+    problem = compile_problem(instance)
+    refined = refine(problem, first(problem), no_prices(problem), Run())
+    assert refined is not None
+    assert refined.bound >= value + 1  # prices alone do not prove it
+    bound, certificate_ = prove_by_cases(refined, Run(), lambda _: float(value), float(value))
+    assert bound < value + 1
+    assert certificate_.tree is not None
+    assert float(ra.bound(instance, certificate_)) == pytest.approx(bound, abs=1e-5)
+    assert ra.bound(instance, certificate_) < value + 1
+
+
+@given(instances())
+@QUICK
+def test_a_proof_by_cases_excludes_nothing_attainable_and_is_what_the_auditor_finds(
+    instance: Instance,
+) -> None:
+    problem = compile_problem(instance)
+    stage = first(problem)
+    refined = refine(problem, stage, no_prices(problem), Run())
+    best = optimum(instance)
+    if refined is None or best.status == "infeasible":
+        return
+    value = float(best.best[stage.term.term]) * (-1 if stage.term.term == "-capital" else 1)
+    bound, certificate_ = prove_by_cases(refined, Run(), lambda _: value, value, limit=40)
+    assert bound >= value - 1e-6
+    assert float(ra.bound(instance, certificate_)) == pytest.approx(bound, rel=1e-6, abs=1e-6)
