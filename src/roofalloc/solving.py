@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -118,6 +119,7 @@ def solve(
     start: Plan | Result | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     options: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
 ) -> Result:
     """Decide what is built, how it is financed and who is paid; and prove how good that is.
 
@@ -132,6 +134,10 @@ def solve(
     start : an earlier plan of this or a similar instance to begin with; ids that are gone are ignored
     on_progress : called with a `Progress` now and then; returning True cancels
     options : options for the back end, by its own names
+    executor : where the parts of a very large instance are worked on side by side: any executor of
+        `concurrent.futures`, such as a ProcessPoolExecutor or that of a Dask client; None: threads of this
+        process. Tasks are picklable and small, and need roofalloc where they run. It decides how fast, not
+        what is found (but for a time limit, by the clock of the machine that works), and is not shut down
 
     Returns
     -------
@@ -148,6 +154,8 @@ def solve(
     if not isinstance(instance, Instance):
         raise UsageError(f"solve needs an Instance, not {instance!r}; roofalloc.read(path) makes one")
     _arguments(gap, time_limit, threads)
+    if executor is not None and not isinstance(executor, Executor):
+        raise UsageError(f"executor must be a concurrent.futures.Executor, not {executor!r}")
     now = time.monotonic()
     journal = _Journal(now, None if time_limit is None else now + _for_search(time_limit), on_progress)
     # Seconds of a large instance, which would otherwise follow the search: it runs beside it.
@@ -164,7 +172,7 @@ def solve(
         with journal.phase("solve"):
             given = None if start is None else _from_plan(problem, start)
             outcome = _lexicographic(
-                problem, variant, search, gap, seed, threads, given, options or {}, journal
+                problem, variant, search, gap, seed, threads, given, options or {}, executor, journal
             )
         if journal.error is not None:
             raise journal.error
@@ -253,6 +261,7 @@ def _lexicographic(
     threads: int | None,
     given: Decisions | None,
     options: Mapping[str, Any],
+    executor: Executor | None,
     journal: _Journal,
 ) -> _Outcome:
     outcome = _Outcome("proved")
@@ -269,6 +278,7 @@ def _lexicographic(
             threads=threads,
             start=best,
             options=options,
+            executor=executor,
             cancelled=lambda: journal.cancelled,
         )
         found = _Term(problem, stage, run, journal)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,8 +25,9 @@ from .decide import decide
 from .dual import Dual, FirstOrder, class_worth
 from .master import Refined, refine
 from .paying import pay
+from .prove import prove
 from .rounding import round_options
-from .shares import Share, cut, join
+from .shares import cut, join
 from .spending import fit
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
@@ -32,6 +35,7 @@ MOST = 10_000  # iterations; prices that have not settled by then will not
 SETTLED = 0.3  # of the gap: prices whose bound moves by less between checks are good enough to go on with
 ENOUGH = 0.5  # of the gap: a share that near its own bound leaves the rest of the gap to the others
 SOONER = 0.05  # seconds between looks at the clock while shares are worked on
+LOOKS = 20  # at the whole of the shares on the way
 
 
 class Best:
@@ -42,6 +46,7 @@ class Best:
         self.decisions: Decisions | None = None
         self.score, self.bound = -math.inf, math.inf
         self.prices: Prices | None = None
+        self.failure = ""
         self.offer(run.start)
 
     def offer(self, decisions: Decisions | None) -> float:
@@ -74,6 +79,12 @@ class Best:
             least = -float(dearest[self.problem.new].sum()) / 100
         return self.bound < least - 1e-6 * max(1.0, abs(least))
 
+    def lower(self, bound: float) -> None:
+        """Take in a bound that search proved."""
+        if bound < self.bound:
+            self.bound = bound
+            self.run.report(None, bound)
+
     @property
     def allowed(self) -> float:
         """What the gap allows between plan and bound, in score."""
@@ -100,11 +111,13 @@ class Best:
         if self.prices is not None:
             self.run.certify(self.prices)
         why: Stopped = "gap"
-        if not self.closed and self.run.cancelled():
+        if self.failure:
+            why = "failed"
+        elif not self.closed and self.run.cancelled():
             why = "cancelled"
         elif not self.closed and self.run.seconds_left <= 0:
             why = "time"
-        return Answer(None, self.bound if math.isfinite(self.bound) else None, why)
+        return Answer(None, self.bound if math.isfinite(self.bound) else None, why, message=self.failure)
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
@@ -143,7 +156,9 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
             if best.over or k >= MOST:
                 break
             # One block goes on to an LP, which small steps here would only delay.
-            settled = k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
+            settled = (
+                k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
+            )
             if settled or (k >= FIRST_PLAN and moved < run.gap):
                 best.offer(plan(method.result(k, 0)))
             if settled or best.over:
@@ -202,7 +217,8 @@ def income_price(problem: Problem, village: Floats) -> Floats:
 
 def improve(problem: Problem, stage: Stage, prices: Prices, best: Best) -> None:
     """From good prices to those of the LP, and to plans near them."""
-    run = best.run
+    # HiGHS gains nothing from more threads here, and could end with another plan.
+    run = replace(best.run, threads=1)
     refined = refine(problem, stage, prices, run)
     if refined is None:
         return
@@ -210,6 +226,8 @@ def improve(problem: Problem, stage: Stage, prices: Prices, best: Best) -> None:
     best.offer(from_optimum(problem, stage, refined))
     if not best.over:
         decide(refined, run, best.offer, target(best))
+    if not best.over:
+        prove(refined, run, best.offer, best.score, best.lower)
 
 
 def target(best: Best) -> float:
@@ -223,66 +241,80 @@ def target(best: Best) -> float:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """A share with its prices, ready to be worked on anywhere."""
+class Task:
+    """A share to be improved, in any thread, process or machine: arrays and numbers only."""
 
-    share: Share
+    problem: Problem
+    stage: Stage
+    plan: Decisions
     prices: Prices
     gap: float
-    seconds: float
     seed: int
+    until: float  # `time.time` second; the clock that machines share
 
-    def __call__(self, cancelled: Callable[[], bool] = lambda: False) -> Decisions:
-        """The best plan found for the share; at least the one that it came with."""
-        deadline = None if math.isinf(self.seconds) else time.monotonic() + self.seconds
-        share = self.share
-        run = Run(
-            gap=self.gap, deadline=deadline, seed=self.seed, threads=1, start=share.plan, cancelled=cancelled
-        )
-        best = Best(share.problem, share.stage, run)
-        if not best.over:
-            improve(share.problem, share.stage, self.prices, best)
-        return share.plan if best.decisions is None else best.decisions
+
+def work(task: Task, cancelled: Callable[[], bool] = lambda: False) -> Decisions:
+    """The best plan found for a share; at least the one that it came with."""
+    deadline = None if math.isinf(task.until) else time.monotonic() + task.until - time.time()
+    run = Run(task.gap, deadline, task.seed, threads=1, start=task.plan, cancelled=cancelled)
+    best = Best(task.problem, task.stage, run)
+    if not best.over:
+        improve(task.problem, task.stage, task.prices, best)
+    return task.plan if best.decisions is None else best.decisions
 
 
 def by_shares(problem: Problem, stage: Stage, dual: Dual, best: Best) -> None:
-    """Let each block improve its share of the best plan, side by side, and bring them together."""
+    """Let each block improve its share of the best plan, side by side, and bring them together.
+
+    Results are taken in the order of the tasks, and looked at together after fixed numbers of them: what
+    comes out does not depend on who works, nor on who is first.
+    """
     run = best.run
     assert best.decisions is not None
     shares = cut(problem, stage, dual.field.blocks, best.decisions)
     plans = [share.plan for share in shares]
     prices = dual.prices()
-    threads = run.threads or 2
+    until = time.time() + run.seconds_left
     # What has most to decide begins first.
     order = sorted(range(len(shares)), key=lambda b: -len(shares[b].classes))
-    with _pool(run, threads) as pool:
-        tasks: dict[Future[Decisions], int] = {}
-        for b in order:
-            share = shares[b]
-            task = _Task(share, share.prices(prices), ENOUGH * run.gap, run.seconds_left, run.seed)
-            future = pool.submit(task, run.cancelled) if run.executor is None else pool.submit(task)
-            tasks[future] = b
-        waiting = set(tasks)
-        while waiting and not best.over:
-            done, waiting = wait(waiting, timeout=SOONER, return_when=FIRST_COMPLETED)
-            for future in done:
-                plans[tasks[future]] = future.result()
-            if done:
+    tasks = [
+        Task(s.problem, s.stage, s.plan, s.prices(prices), ENOUGH * run.gap, run.seed, until)
+        for s in (shares[b] for b in order)
+    ]
+    with _workers(run) as submit:
+        futures = [submit(task) for task in tasks]
+        del tasks
+        few = -(-len(futures) // LOOKS)
+        try:
+            for k, (b, future) in enumerate(zip(order, futures, strict=True), 1):
+                while not future.done() and not best.over:
+                    wait([future], timeout=SOONER)
+                if best.over:
+                    break
+                plans[b] = future.result()
+                if k % few == 0 or k == len(futures):
+                    best.offer(join(problem, shares, plans))
+            if not best.closed:  # out of time: whatever is there
+                for b, future in zip(order, futures, strict=True):
+                    if future.done() and not future.cancelled():
+                        plans[b] = future.result()
                 best.offer(join(problem, shares, plans))
-        for future in waiting:
+        except Exception as error:  # of a worker, or of what connects it; prices and plans so far are sound
+            best.failure = f"a share of the plan could not be improved: {type(error).__name__}: {error}"
+        for future in futures:
             future.cancel()
 
 
-class _pool:
-    """The user's executor, which is not ours to shut down, or threads of our own."""
-
-    def __init__(self, run: Run, threads: int) -> None:
-        self.own = ThreadPoolExecutor(threads) if run.executor is None else None
-        self.executor: Executor = self.own if self.own is not None else run.executor  # type: ignore[assignment]
-
-    def __enter__(self) -> Executor:
-        return self.executor
-
-    def __exit__(self, *error: object) -> None:
-        if self.own is not None:
-            self.own.shutdown(wait=True, cancel_futures=True)
+@contextmanager
+def _workers(run: Run) -> Iterator[Callable[[Task], Future[Decisions]]]:
+    """Where tasks go: the user's executor, which is not ours to shut down, or threads of our own."""
+    executor = run.executor
+    if executor is not None:
+        yield lambda task: executor.submit(work, task)
+        return
+    left = threading.Event()
+    with ThreadPoolExecutor(run.threads or 2) as pool:
+        try:
+            yield lambda task: pool.submit(work, task, lambda: left.is_set() or run.cancelled())
+        finally:
+            left.set()
