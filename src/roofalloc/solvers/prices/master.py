@@ -289,7 +289,7 @@ def arrange(
     for source, u in seen if n_s else ():
         mean = np.bincount(code, u[drawing], n_atoms) / np.maximum(np.bincount(code, minlength=n_atoms), 1)
         cost = source[None, :] + problem.source_rate[None, :] / RATE * mean[:, None]
-        cost = np.where(mask, cost, np.inf)
+        cost = np.where(mask, cost, 1e300)
         order = np.argsort(cost, axis=1, kind="stable")
         enough = np.cumsum(np.take_along_axis(share, order, 1), axis=1) >= SHARE
         at = np.where(enough.any(axis=1), enough.argmax(axis=1), n_s - 1)
