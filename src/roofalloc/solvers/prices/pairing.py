@@ -38,7 +38,7 @@ NEAR = 0.2  # reduced cost of the columns in it
 AREA = 60  # villages decided anew together
 FAILURES = 25  # in a row, after which there is no more to be won
 PROOF_SECONDS = 300.0
-MOST_PROVED = 300_000  # columns in the MIP of a proof
+MOST_PROVED = 60_000  # columns in the MIP of a proof
 
 
 def can(problem: Problem, stage: Stage) -> bool:
@@ -270,7 +270,7 @@ class _Search:
         at = np.flatnonzero(allowed)
         some = columns.take(at)
         begin = None if start is None else start[at]
-        gap = max(1e-9, min(absolute_gap(self.problem, self.stage), 0.1 * self.run.gap * self.bound))
+        gap = max(1e-9, absolute_gap(self.problem, self.stage), 0.1 * self.run.gap * self.bound)
         for _ in range(6):
             if self.stopped:
                 return False
@@ -315,11 +315,14 @@ class _Search:
         pair = columns.pair
         failed = 0
         places = self._places()
+        self.area, width = AREA, NEAR
         while failed < FAILURES and not self.closed and not self.stopped:
             chosen = np.zeros(len(columns), bool)
             chosen[: len(self.incumbent)] = self.incumbent
             villages = next(places)
-            if villages is None:  # what the LP left open
+            if villages is None:  # what the LP left open; a round has passed
+                if failed:
+                    self.area, width = 2 * self.area, 1.5 * width
                 open_ = np.flatnonzero((x > 1e-6) & (x < WHOLE) | (chosen & (x < 0.5)))
                 villages = np.zeros(problem.n_villages, bool)
                 villages[columns.village[columns.payments(open_)]] = True
@@ -327,7 +330,7 @@ class _Search:
             idle = np.diff(columns.ptr) == 0
             fixed = np.flatnonzero(chosen & ~touched & ~idle)
             allowed = self._apart(fixed) & (touched | idle) | np.isin(pair, pair[fixed])
-            allowed = allowed & (cost <= min(NEAR, self.bound - self.score)) | chosen
+            allowed = allowed & (cost <= min(width, self.bound - self.score)) | chosen
             if self._decide(allowed, chosen):
                 failed = 0
             else:
@@ -350,7 +353,7 @@ class _Search:
             for _ in range(max(3, len(tight))):
                 villages = np.zeros(problem.n_villages, bool)
                 villages[self.rng.integers(problem.n_villages)] = True
-                while 0 < villages.sum() < AREA:
+                while 0 < villages.sum() < self.area:
                     roofs = np.bincount(roof, villages[pricing.link], problem.n_roofs) > 0
                     wider = np.bincount(pricing.link, roofs[roof], problem.n_villages) > 0
                     if (wider == villages).all():

@@ -69,7 +69,8 @@ class Columns:
         """Positions of the payments of some columns, in order."""
         size = np.diff(self.ptr)[which]
         start = np.cumsum(size) - size
-        return np.arange(int(size.sum())) - np.repeat(start, size) + np.repeat(self.ptr[:-1][which], size)
+        at = np.arange(int(size.sum())) - np.repeat(start, size) + np.repeat(self.ptr[:-1][which], size)
+        return np.asarray(at)
 
     @property
     def pair(self) -> npt.NDArray[np.uint64]:
