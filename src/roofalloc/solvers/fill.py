@@ -70,9 +70,9 @@ def fill(
 def _kernel(compiled: bool) -> Callable[..., Any]:
     if not compiled:
         return _fill
-    import numba
+    from .compiled import kernel
 
-    return numba.njit(cache=True)(_fill)  # type: ignore[no-any-return]
+    return kernel(_fill)
 
 
 def _fill(

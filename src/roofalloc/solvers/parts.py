@@ -21,7 +21,7 @@ def by_parts(search: Solve, parts: Sequence[Part]) -> Solve:
 
     def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         choices: list[Choice | None] = [
-            None if run.start is None else _choice(part, run.start) for part in parts
+            None if run.start is None else _choice(part, part.restrict(run.start)) for part in parts
         ]
         bounds: list[float | None] = []
         stopped: Stopped = "proved"
@@ -32,7 +32,10 @@ def by_parts(search: Solve, parts: Sequence[Part]) -> Solve:
             if deadline is not None:
                 deadline = time.monotonic() + run.seconds_left * len(part.roofs) / max(1, waiting)
 
-            def report(choice: Choice | None, bound: float | None, k: int = k) -> None:
+            def report(
+                found: Choice | Decisions | None, bound: float | None, k: int = k, part: Part = part
+            ) -> None:
+                choice = _choice(part, found) if isinstance(found, Decisions) else found
                 if choice is not None:
                     run.report(_merge(problem, parts, [*choices[:k], choice, *choices[k + 1 :]]), None)
                 else:
@@ -74,8 +77,7 @@ def _floored(problem: Problem, stage: Stage, bound: float | None) -> float | Non
     return floor(bound / step + 1e-6) * step
 
 
-def _choice(part: Part, start: Decisions) -> Choice:
-    here = part.restrict(start)
+def _choice(part: Part, here: Decisions) -> Choice:
     links = None
     if part.problem.needs_pairs:
         roof, village = part.problem.pairs

@@ -1,9 +1,9 @@
 """The problem as compact arrays for kernels: blocks that only resources and floors couple.
 
 Links and connection points split roofs and villages into components; components of like size are gathered
-into blocks. What blocks share is a short list: *resources* (sources, ceilings, a held or minimised capital, connection
-points whose combinations are too many to list) and *floor rows* (coverage floors, earlier terms held). So a
-kernel works on one block's arrays, which stay in the cache, and blocks run side by side.
+into blocks. What blocks share is a short list: *resources* (sources, ceilings, a held or minimised capital,
+connection points whose combinations are too many to list) and *floor rows* (coverage floors, earlier terms
+held). So a kernel works on one block's arrays, which stay in the cache, and blocks run side by side.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_LIMIT = 2**62
 class Block(NamedTuple):
     """Arrays of one block, in scaled units; local numbers but for resources and floor rows.
 
-    Nodes are roofs, hubs, villages. A *group* is a connection point with its roofs (its *slots*), or one roof.
+    Nodes are roofs, hubs, villages. A *group* is a connection point with its roofs (*slots*), or one roof.
     """
 
     roofs: Ints  # (r,) roofs of the problem
@@ -58,7 +58,7 @@ class Block(NamedTuple):
     class_ptr: Ints  # (v+1,)
     gain: Floats
     need: Floats
-    count: Floats
+    counts: Floats
     floor_ptr: Ints  # (c+1,)
     floor_row: Ints
     floor_use: Floats
@@ -139,7 +139,9 @@ def build_field(problem: Problem, stage: Stage) -> Field:
 
     listed = _listed(problem) & ~_straddling(problem)
     units = _units(problem, gain, rows, minimise)
-    hard = np.flatnonzero(~listed & (np.bincount(problem.point[problem.point >= 0], minlength=problem.n_points) > 0))
+    hard = np.flatnonzero(
+        ~listed & (np.bincount(problem.point[problem.point >= 0], minlength=problem.n_points) > 0)
+    )
     first_point = problem.n_sources + len(uses)
     points = {int(g): first_point + at for at, g in enumerate(hard.tolist())}
     for g in hard.tolist():
@@ -147,21 +149,29 @@ def build_field(problem: Problem, stage: Stage) -> Field:
         uses.append((np.where(inside, problem.watts, 0), float(problem.point_limit[g]), -1.0))
         kinds.append("watts")
     power = max(1.0, float(problem.watts.mean())) * units.capital / max(1.0, float(problem.capital.mean()))
-    per = np.array([units.capital] * problem.n_sources + [units.capital if k == "capital" else power for k in kinds])
+    per = np.array(
+        [units.capital] * problem.n_sources + [units.capital if k == "capital" else power for k in kinds]
+    )
     amounts = np.concatenate([problem.source_amount.astype(float), [a for _, a, _ in uses]]) / per
     # -capital is scored in yuan.
-    fixed = np.array([-1.0] * problem.n_sources + [f if f < 0 else units.capital / 100 / units.score for _, _, f in uses])
+    fixed = np.array(
+        [-1.0] * problem.n_sources + [f if f < 0 else units.capital / 100 / units.score for _, _, f in uses]
+    )
     heads = np.array([max(1.0, float(r.max(initial=0.0))) for r, _ in rows])
     use_matrix = sp.csr_matrix(
         np.array([each / u for (each, _, _), u in zip(uses, per[problem.n_sources :], strict=True)]).reshape(
             len(uses), problem.n_options
         )
         if problem.n_options * max(1, len(uses)) < 20_000_000
-        else sp.vstack([sp.csr_matrix(each / u) for (each, _, _), u in zip(uses, per[problem.n_sources :], strict=True)])
+        else sp.vstack(
+            [sp.csr_matrix(each / u) for (each, _, _), u in zip(uses, per[problem.n_sources :], strict=True)]
+        )
     ).T.tocsr()
     row_matrix = sp.csr_matrix((problem.n_classes, 0))
     if rows:
-        row_matrix = sp.vstack([sp.csr_matrix(r / s) for (r, _), s in zip(rows, heads, strict=True)]).T.tocsr()
+        row_matrix = sp.vstack(
+            [sp.csr_matrix(r / s) for (r, _), s in zip(rows, heads, strict=True)]
+        ).T.tocsr()
     blocks = _blocks(problem, listed, gain, units, use_matrix, row_matrix)
     return Field(
         problem=problem,
@@ -208,14 +218,16 @@ def _listed(problem: Problem) -> Bools:
 def _straddling(problem: Problem) -> Bools:
     """Points that join parts of the country which no link joins, where they are few: (n_points,).
 
-    Their limits become resources with a price, so that blocks stay small. The certificate's bound combines their
-    options all the same.
+    Their limits become resources with a price, so that blocks stay small. The certificate's bound combines
+    their options all the same.
     """
     none = np.zeros(problem.n_points, bool)
     if not problem.n_points or len(problem.arc_tail) < 2 * BLOCK_ARCS:
         return none
     n = problem.first_village + problem.n_villages
-    graph = sp.csr_matrix((np.ones(len(problem.arc_tail), np.int8), (problem.arc_tail, problem.arc_head)), shape=(n, n))
+    graph = sp.csr_matrix(
+        (np.ones(len(problem.arc_tail), np.int8), (problem.arc_tail, problem.arc_head)), shape=(n, n)
+    )
     _, label = connected_components(graph, directed=False)
     # Roofs that pay nobody join nothing.
     pays = np.bincount(problem.arc_tail, minlength=problem.n_roofs)[: problem.n_roofs] > 0
@@ -238,7 +250,11 @@ def _blocks(
 ) -> list[Block]:
     n_nodes = problem.first_village + problem.n_villages
     group_of = np.where(problem.point >= 0, problem.point, -1)
-    grouped = (group_of >= 0) & listed[np.maximum(group_of, 0)] if problem.n_points else np.zeros(problem.n_roofs, bool)
+    grouped = (
+        (group_of >= 0) & listed[np.maximum(group_of, 0)]
+        if problem.n_points
+        else np.zeros(problem.n_roofs, bool)
+    )
     on = np.flatnonzero(grouped)
     tail = np.concatenate([problem.arc_tail, on])
     head = np.concatenate([problem.arc_head, n_nodes + group_of[on]])
@@ -272,7 +288,11 @@ def _blocks(
     class_block = village_block[problem.class_village]
     local = np.zeros(n_nodes, np.int64)
     classes = np.flatnonzero(wanted)
-    classes = classes[np.lexsort((-gain[classes] / problem.need[classes], problem.class_village[classes], class_block[classes]))]
+    classes = classes[
+        np.lexsort(
+            (-gain[classes] / problem.need[classes], problem.class_village[classes], class_block[classes])
+        )
+    ]
     class_at = np.searchsorted(class_block[classes], np.arange(n_blocks + 1))
     arc_block = node_block[problem.arc_tail]
     arc_order = np.lexsort((problem.arc_tail, arc_block))
@@ -295,12 +315,16 @@ def _blocks(
         slot_ptr = np.append(groups, r).astype(np.int64)
         first = roofs[groups]
         limit = np.where(
-            grouped[first], problem.point_limit[np.maximum(group_of[first], 0)] if problem.n_points else NO_LIMIT, NO_LIMIT
+            grouped[first],
+            problem.point_limit[np.maximum(group_of[first], 0)] if problem.n_points else NO_LIMIT,
+            NO_LIMIT,
         ).astype(np.int64)
         option, option_ptr = _ranges(problem.option_ptr, roofs)
         draws, d_ptr = _ranges(draw_ptr, roofs)
         sizes = n_draw_options[draws]
-        cap_index = np.repeat(cap_first[draws] - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
+        cap_index = np.repeat(cap_first[draws] - (np.cumsum(sizes) - sizes), sizes) + np.arange(
+            int(sizes.sum())
+        )
         group_of_roof = np.repeat(np.arange(len(groups)), np.diff(slot_ptr))
         use = use_matrix[option]
         draw_group = group_of_roof[np.repeat(np.arange(r), np.diff(d_ptr))]
@@ -335,9 +359,12 @@ def _blocks(
                 possible=possible_all[option].astype(np.int64),
                 draw_ptr=d_ptr,
                 draw_res=place[: len(draws)].astype(np.int64),
-                draw_rate=problem.source_rate[problem.draw_source[draws]] / RATE * (units.capital / units.income),
+                draw_rate=problem.source_rate[problem.draw_source[draws]]
+                / RATE
+                * (units.capital / units.income),
                 cap_ptr=(np.cumsum(sizes) - sizes).astype(np.int64),
-                cap=np.minimum(cap_all[cap_index], problem.capital[problem.draw_option[1][cap_index]]) / units.capital,
+                cap=np.minimum(cap_all[cap_index], problem.capital[problem.draw_option[1][cap_index]])
+                / units.capital,
                 ceil_ptr=use.indptr.astype(np.int64),
                 ceil_res=place[len(draws) :].astype(np.int64),
                 ceil_use=use.data,
@@ -349,7 +376,7 @@ def _blocks(
                 class_ptr=np.searchsorted(at_village, np.arange(len(villages) + 1)).astype(np.int64),
                 gain=gain[mine] / units.score,
                 need=problem.need[mine] / units.income,
-                count=problem.count[mine].astype(float),
+                counts=problem.count[mine].astype(float),
                 floor_ptr=floor.indptr.astype(np.int64),
                 floor_row=floor.indices.astype(np.int64),
                 floor_use=floor.data,
@@ -377,10 +404,14 @@ def _ranges(ptr: Ints, rows: Ints) -> tuple[Ints, Ints]:
 
 
 def _possible(problem: Problem) -> Bools:
-    """Options whose capital their sources can give, and that fit on their connection point alone: (n_options,)."""
+    """Options that their sources can pay and that fit on their connection point alone: (n_options,)."""
     given = np.zeros(problem.n_options)
     draw, option = problem.draw_option
-    np.add.at(given, option, np.minimum(problem.draw_cap, problem.source_amount[problem.draw_source[draw]]).astype(float))
+    np.add.at(
+        given,
+        option,
+        np.minimum(problem.draw_cap, problem.source_amount[problem.draw_source[draw]]).astype(float),
+    )
     new = problem.new[problem.option_roof]
     possible = ~new | (given >= problem.capital)
     point = problem.point[problem.option_roof]

@@ -21,7 +21,7 @@ from ..cuts import unpaid_sets
 from ..highs_lp import pass_lp, stop_on
 from ..model import level_met
 from ..settle import finance, floors_met
-from .dual import class_worth
+from .worth import class_worth
 from .master import UNPAID, Basis, Extent, Frame, Optimum, Refined, Window
 from .paying import pay
 

@@ -1,9 +1,9 @@
 """The best prices, by a first-order method with an exact bound at every check.
 
 The LP over links, connection points' combinations (columns, found by pricing) and classes is solved by the
-restarted Halpern primal-dual method with reflection (Lu and Yang, Restarted Halpern PDHG for linear programming,
-arXiv:2407.16144), blocks side by side. Any prices give a bound; it is evaluated over all combinations and all
-classes at each check, and the best prices seen are kept.
+restarted Halpern primal-dual method with reflection (Lu and Yang, Restarted Halpern PDHG for linear
+programming, arXiv:2407.16144), blocks side by side. Any prices give a bound; it is evaluated over all
+combinations and all classes at each check, and the best prices seen are kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from roofalloc.problem import WEIGHT, Floats, Ints, Problem, Stage
+from roofalloc.problem import Floats, Ints
 
 from ..base import Run
 from ..relaxation import Prices
 from . import kernels
 from .blocks import Block, Field, payable
+from .worth import class_worth
 
 SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
@@ -146,17 +147,6 @@ def file_prices(field: Field, point: Point) -> Prices:
     return result
 
 
-def class_worth(problem: Problem, stage: Stage, prices: Prices) -> Floats:
-    """Worth of one demand of each class with the prices of floors and held terms: (n_classes,), in score."""
-    worth = problem.gains(stage.term) / WEIGHT
-    for f in problem.floors:
-        worth = worth + prices.floor.get(f.position, 0.0) * np.where(f.classes, problem.people, 0)
-    for h in stage.held:
-        if h.term.term != "-capital":
-            worth = worth + prices.held.get(h.position, 0.0) * (problem.gains(h.term) / WEIGHT)
-    return np.asarray(worth, float)
-
-
 class FirstOrder:
     """The method on one field. `run` yields at each check, so that a caller sees prices as they improve."""
 
@@ -171,7 +161,9 @@ class FirstOrder:
         self.states: list[State] = []
         self.omega = 1.0
         # A little more than floors ask for, so that rounding keeps them; the bound is that of the floors.
-        self.aim = np.where(field.level > 0, field.level * (1 + MARGIN) + MARGIN_HEADS / field.floor_scale, 0.0)
+        self.aim = np.where(
+            field.level > 0, field.level * (1 + MARGIN) + MARGIN_HEADS / field.floor_scale, 0.0
+        )
 
     def _each(self, work: Callable[[int], T]) -> list[T]:
         numbers = range(len(self.field.blocks))
@@ -190,7 +182,9 @@ class FirstOrder:
             return float(built + kernels.demand_worth(block, p, phi, n))
 
         free = self.field.fixed < 0
-        total = sum(self._each(one)) + float(rho[free] @ self.field.amount[free]) - float(phi @ self.field.level)
+        total = (
+            sum(self._each(one)) + float(rho[free] @ self.field.amount[free]) - float(phi @ self.field.level)
+        )
         if total < self.best.bound:
             self.best = Point([v.copy() for v in villages], rho.copy(), phi.copy(), total)
         return total
@@ -212,7 +206,8 @@ class FirstOrder:
             kernels.price(block, p, rho, pool, True, sample)
             return _uses(block, pool, _newest(pool), len(rho), sample) * sample
 
-        return np.sum(self._each(one), axis=0)
+        total: Floats = np.sum(self._each(one), axis=0)
+        return total
 
     # --- first prices ------------------------------------------------------------------------------
     def _begin(self) -> None:
@@ -236,12 +231,12 @@ class FirstOrder:
             self.rho[:n] = high
         free = np.flatnonzero((field.fixed < 0) & (np.arange(len(self.rho)) >= n))
         if len(free):
-            low, high = np.zeros(len(free)), np.full(len(free), 4.0 * level)
+            least, most = np.zeros(len(free)), np.full(len(free), 4.0 * level)
             for _ in range(8):
-                self.rho[free] = (low + high) / 2
+                self.rho[free] = (least + most) / 2
                 over = self.used(villages, self.rho, sample)[free] > field.amount[free]
-                low, high = np.where(over, self.rho[free], low), np.where(over, high, self.rho[free])
-            self.rho[free] = np.where(high < 0.04 * level, 0.0, high)
+                least, most = np.where(over, self.rho[free], least), np.where(over, most, self.rho[free])
+            self.rho[free] = np.where(most < 0.04 * level, 0.0, most)
         for factor in (0.9, 0.97, 1.03, 1.1):
             self.used([v * factor for v in villages], self.rho)
         # Each source first once, so that columns span what can be financed.
@@ -257,7 +252,7 @@ class FirstOrder:
         field = self.field
         gain = np.concatenate([b.gain for b in field.blocks])
         need = np.concatenate([b.need for b in field.blocks])
-        count = np.concatenate([b.count for b in field.blocks])
+        count = np.concatenate([b.counts for b in field.blocks])
         most = 0.0
         for b in field.blocks:
             best = np.zeros(len(b.roofs))
@@ -275,11 +270,13 @@ class FirstOrder:
                     mine = b.floor_row == r
                     use[rows[mine]] = b.floor_use[mine]
                     rates.append(use / b.need)
-                    sizes.append(use * b.count)
+                    sizes.append(use * b.counts)
                 rate, size = np.concatenate(rates), np.concatenate(sizes)
                 order = np.argsort(-rate)
                 at = min(int(np.searchsorted(np.cumsum(size[order]), field.level[r])), len(order) - 1)
-                self.phi_first[r] = price / max(rate[order[at]], 1e-9) if at >= 0 and field.level[r] > 0 else 0.0
+                self.phi_first[r] = (
+                    price / max(rate[order[at]], 1e-9) if at >= 0 and field.level[r] > 0 else 0.0
+                )
             return price
         if not len(need):
             return 1.0
@@ -293,7 +290,7 @@ class FirstOrder:
         n = len(block.out_ptr) - 1
         p = np.full(n + len(block.villages), level)
         kernels.spread_up(block, p)
-        z = np.where(block.gain > level * block.need, block.count, 0.0)
+        z = np.where(block.gain > level * block.need, block.counts, 0.0)
         n_c = len(block.classes)
         last = _newest(pool)
         pool.weight[:] = 0.0
@@ -377,8 +374,16 @@ class FirstOrder:
         check = CHECK
 
         def one(b: int) -> tuple[float, float]:
-            return kernels.step(  # type: ignore[no-any-return]
-                field.blocks[b], self.pools[b], self.states[b], self.rho, self.phi, self.omega, weight, used[b], raised[b]
+            return kernels.step(
+                field.blocks[b],
+                self.pools[b],
+                self.states[b],
+                self.rho,
+                self.phi,
+                self.omega,
+                weight,
+                used[b],
+                raised[b],
             )
 
         while k < iterations and not (run.cancelled() or run.seconds_left <= 0):
@@ -386,7 +391,9 @@ class FirstOrder:
             lengths = self._each(one)
             dx, dy = sum(a for a, _ in lengths), sum(b for _, b in lengths)
             new = np.where(
-                free, np.maximum(0, self.rho + self.sigma_rho * self.omega * (used.sum(0) - field.amount)), self.rho
+                free,
+                np.maximum(0, self.rho + self.sigma_rho * self.omega * (used.sum(0) - field.amount)),
+                self.rho,
             )
             d = new - self.rho
             dy += float((d * d / self.sigma_rho).sum())
@@ -417,7 +424,7 @@ class FirstOrder:
                 since, last = 0, math.inf
 
     def _check(self, k: int) -> None:
-        """Bounds from three readings of the prices; columns join; classes far from the margin are set still."""
+        """Bounds from three readings of the prices; columns join; classes far from the margin stand still."""
         field = self.field
         rho, phi = np.maximum(self.rho, 0), np.maximum(self.phi, 0)
         own, low = [], []
@@ -466,7 +473,8 @@ def _pool(block: Block) -> Pool:
 
 def _newest(pool: Pool) -> Ints:
     """The column that was priced last in each group: (groups,)."""
-    return np.argmax(pool.age.reshape(-1, pool.size), axis=1)
+    newest: Ints = np.argmax(pool.age.reshape(-1, pool.size), axis=1)
+    return newest
 
 
 def _uses(block: Block, pool: Pool, column: Ints, n_resources: int, sample: int) -> Floats:
@@ -475,4 +483,4 @@ def _uses(block: Block, pool: Pool, column: Ints, n_resources: int, sample: int)
     at = np.repeat(block.res_ptr[:-1] * (pool.size + 1) + column * sizes, sizes)
     at += np.arange(len(block.res)) - np.repeat(block.res_ptr[:-1], sizes)
     seen = np.repeat(np.arange(len(sizes)) % sample == 0, sizes)
-    return np.bincount(block.res[seen], pool.use[at[seen]], n_resources)
+    return np.bincount(block.res[seen], pool.use[at[seen]], n_resources).astype(float)

@@ -22,13 +22,14 @@ from ..settle import floors_met, options_fit
 from ..start import construct
 from .blocks import build_field
 from .decide import decide
-from .dual import Dual, FirstOrder, class_worth
+from .dual import Dual, FirstOrder
 from .master import Refined, refine
 from .paying import pay
 from .prove import prove
 from .rounding import round_options
 from .shares import cut, join
 from .spending import fit
+from .worth import class_worth
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
 MOST = 10_000  # iterations; prices that have not settled by then will not

@@ -6,14 +6,21 @@
 
 from __future__ import annotations
 
-import numba as nb
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-_jit = nb.njit(cache=True, nogil=True)
+from roofalloc.problem import Bools, Floats, Ints
+
+from ..compiled import inner_kernel, kernel
+
+if TYPE_CHECKING:
+    from .blocks import Block
+    from .dual import Pool, State
 
 
-@_jit
-def spread_up(block, p):
+@kernel
+def spread_up(block: Block, p: Floats) -> None:
     """Raise each tail's price to the dearest of its heads; p (nodes,) changes in place."""
     for t in range(len(block.order)):
         i = block.order[t]
@@ -23,11 +30,13 @@ def spread_up(block, p):
         p[i] = best
 
 
-@_jit
-def spread_down(block, p):
+@kernel
+def spread_down(block: Block, p: Floats) -> None:
     """Lower each village's price to the cheapest roof that pays it; p changes in place."""
     n = len(block.out_ptr) - 1
-    low = np.full(len(p), 1e300)
+    low = np.empty(len(p))
+    for j in range(len(p)):
+        low[j] = 1e300
     for t in range(n - 1, -1, -1):
         i = block.order[t]
         if i >= len(block.roofs):
@@ -40,8 +49,10 @@ def spread_down(block, p):
             p[j] = low[j]
 
 
-@_jit
-def financing(block, i, k, u, rho, g, order, cost, fill):
+@inner_kernel
+def financing(
+    block: Block, i: int, k: int, u: float, rho: Floats, g: int, order: Ints, cost: Floats, fill: Floats
+) -> float:
     """Cheapest way to finance option k of roof i: its cost; fill (draws of i,) what each source gives.
 
     A fractional knapsack at unit cost rho + rate * u. ``order`` and ``cost`` are scratch.
@@ -76,9 +87,27 @@ def financing(block, i, k, u, rho, g, order, cost, fill):
     return total
 
 
-@_jit
-def best_of_group(block, g, p, rho, choice, order, cost, fill, value, kw, which, number, cur, cv, ck, most, least):
-    """The best combination of one group: its worth; choice (slots,) options, -1 for none. Minus 1e300: none fits."""
+@inner_kernel
+def best_of_group(
+    block: Block,
+    g: int,
+    p: Floats,
+    rho: Floats,
+    choice: Ints,
+    order: Ints,
+    cost: Floats,
+    fill: Floats,
+    value: Floats,
+    kw: Ints,
+    which: Ints,
+    number: Ints,
+    cur: Ints,
+    cv: Floats,
+    ck: Ints,
+    most: Floats,
+    least: Ints,
+) -> float:
+    """The best combination of one group: its worth, -1e300 where none fits; choice (slots,), -1 for none."""
     s0, s1 = block.slot_ptr[g], block.slot_ptr[g + 1]
     n = s1 - s0
     for s in range(n):
@@ -158,8 +187,8 @@ def best_of_group(block, g, p, rho, choice, order, cost, fill, value, kw, which,
     return best
 
 
-@_jit
-def price(block, p, rho, pool, add, sample):
+@kernel
+def price(block: Block, p: Floats, rho: Floats, pool: Pool, add: bool, sample: int) -> float:
     """Worth of every group's best combination, summed; with ``add`` they join the pool as columns.
 
     Only every ``sample``-th group is looked at.
@@ -207,12 +236,11 @@ def price(block, p, rho, pool, add, sample):
             m = -1
             low = 1e-9
             for c in range(size):
-                if pool.weight[g * size + c] <= low and pool.age[g * size + c] >= 0:
-                    if m < 0 or pool.age[g * size + c] < pool.age[g * size + m]:
-                        m = c
+                idle = pool.weight[g * size + c] <= low and pool.age[g * size + c] >= 0
+                if idle and (m < 0 or pool.age[g * size + c] < pool.age[g * size + m]):
+                    m = c
             if m < 0:
                 continue
-        spare = (g * (size + 1)) + size
         for s in range(n):
             pool.net[s0 * (size + 1) + size * n + s] = 0.0
             pool.option[s0 * (size + 1) + size * n + s] = choice[s]
@@ -277,9 +305,9 @@ def price(block, p, rho, pool, add, sample):
     return total
 
 
-@_jit
-def demand_worth(block, p, phi, first):
-    """Sum over classes of count * max(0, gain + floors - need * price); p is by node, villages from ``first``."""
+@kernel
+def demand_worth(block: Block, p: Floats, phi: Floats, first: int) -> float:
+    """Sum over classes of count * max(0, gain + floors - need * price); p by node, villages from first."""
     total = 0.0
     for j in range(len(block.villages)):
         for c in range(block.class_ptr[j], block.class_ptr[j + 1]):
@@ -287,16 +315,18 @@ def demand_worth(block, p, phi, first):
             for e in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
                 w += phi[block.floor_row[e]] * block.floor_use[e]
             if w > 0.0:
-                total += w * block.count[c]
+                total += w * block.counts[c]
     return total
 
 
-@_jit
-def active_classes(block, p, phi, first, band, state):
+@kernel
+def active_classes(block: Block, p: Floats, phi: Floats, first: int, band: float, state: State) -> int:
     """Which classes are near the margin; the others are fixed at none or all, as their reduced cost says."""
     n = 0
-    state.base[:] = 0.0
-    state.base_floor[:] = 0.0
+    for j in range(len(state.base)):
+        state.base[j] = 0.0
+    for f in range(len(state.base_floor)):
+        state.base_floor[f] = 0.0
     for j in range(len(block.villages)):
         state.act_ptr[j] = n
         for c in range(block.class_ptr[j], block.class_ptr[j + 1]):
@@ -309,18 +339,18 @@ def active_classes(block, p, phi, first, band, state):
                 state.act[n] = c
                 n += 1
             elif w > 0.0:
-                state.z[c] = block.count[c]
-                state.base[j] += block.need[c] * block.count[c]
+                state.z[c] = block.counts[c]
+                state.base[j] += block.need[c] * block.counts[c]
                 for e in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
-                    state.base_floor[block.floor_row[e]] += block.floor_use[e] * block.count[c]
+                    state.base_floor[block.floor_row[e]] += block.floor_use[e] * block.counts[c]
             else:
                 state.z[c] = 0.0
     state.act_ptr[len(block.villages)] = n
     return n
 
 
-@_jit
-def _project(y, n, u):
+@inner_kernel
+def _project(y: Floats, n: int, u: Floats) -> None:
     """Project y[:n] onto the unit simplex (Held, Wolfe and Crowder, Mathematical Programming 6, 1974)."""
     for a in range(n):
         v = y[a]
@@ -342,8 +372,18 @@ def _project(y, n, u):
         y[a] = max(0.0, y[a] - theta)
 
 
-@_jit
-def step(block, pool, state, rho, phi, omega, weight, used, raised):
+@kernel
+def step(
+    block: Block,
+    pool: Pool,
+    state: State,
+    rho: Floats,
+    phi: Floats,
+    omega: float,
+    weight: float,
+    used: Floats,
+    raised: Floats,
+) -> tuple[float, float]:
     """One reflected, anchored primal-dual step on a block's own variables.
 
     ``weight`` is that of the new point against the anchor. ``used`` (resources) and ``raised`` (floor rows)
@@ -351,7 +391,6 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
     weighted squared lengths of the primal and the dual step.
     """
     n_tail = len(block.out_ptr) - 1
-    n_roofs = len(block.roofs)
     a1 = weight
     a0 = 1.0 - weight
     io = 1.0 / omega
@@ -359,9 +398,12 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
     dy = 0.0
     p = state.p
     grad = state.grad
-    grad[:] = 0.0
-    used[:] = 0.0
-    raised[:] = state.base_floor
+    for i in range(len(grad)):
+        grad[i] = 0.0
+    for r in range(len(used)):
+        used[r] = 0.0
+    for f in range(len(raised)):
+        raised[f] = state.base_floor[f]
     for i in range(n_tail):
         pi = p[i]
         out = 0.0
@@ -415,7 +457,7 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
             for f in range(block.floor_ptr[c], block.floor_ptr[c + 1]):
                 w += phi[block.floor_row[f]] * block.floor_use[f]
             zn = state.z[c] + state.tau_z[c] * io * w
-            zn = min(max(zn, 0.0), block.count[c])
+            zn = min(max(zn, 0.0), block.counts[c])
             d = zn - state.z[c]
             dx += d * d / state.tau_z[c]
             zb = zn + d
@@ -433,8 +475,8 @@ def step(block, pool, state, rho, phi, omega, weight, used, raised):
     return dx, dy
 
 
-@_jit
-def pool_steps(block, pool, tau, spread_net, spread_use):
+@kernel
+def pool_steps(block: Block, pool: Pool, tau: Floats, spread_net: Floats, spread_use: Floats) -> None:
     """Step sizes from the pool: tau (groups,), and the largest spread of each roof's income and each use."""
     size = pool.size
     for g in range(len(block.limit)):
@@ -469,11 +511,11 @@ def pool_steps(block, pool, tau, spread_net, spread_use):
 # --- rounding -------------------------------------------------------------------------------------------
 
 
-@_jit
-def _mix(block, pool, g, leader, out, taken, whole):
+@inner_kernel
+def _mix(block: Block, pool: Pool, g: int, leader: Ints, out: Floats, taken: int) -> float:
     """What a group uses, (its resources,) in out: the columns of the options taken, mixed by their weights.
 
-    With ``whole`` all of its columns are mixed, whatever their options.
+    With taken -1 all of its columns are mixed, whatever their options.
     """
     size = pool.size
     r0 = block.res_ptr[g]
@@ -483,7 +525,7 @@ def _mix(block, pool, g, leader, out, taken, whole):
         out[r] = 0.0
     for m in range(pool.number[g]):
         w = pool.weight[g * size + m]
-        if w <= 0.0 or (not whole and leader[g * size + m] != taken):
+        if w <= 0.0 or (taken >= 0 and leader[g * size + m] != taken):
             continue
         total += w
         for r in range(n):
@@ -494,8 +536,18 @@ def _mix(block, pool, g, leader, out, taken, whole):
     return total
 
 
-@_jit
-def tally(block, pool, least, leader, share, taken, is_open, used, expected):
+@kernel
+def tally(
+    block: Block,
+    pool: Pool,
+    least: float,
+    leader: Ints,
+    share: Floats,
+    taken: Ints,
+    is_open: Bools,
+    used: Floats,
+    expected: Floats,
+) -> None:
     """Columns of the same options brought together, and each group's heaviest options taken.
 
     ``leader`` (groups * size,) is the first column with the same options, ``share`` the weight of a leader's
@@ -537,10 +589,7 @@ def tally(block, pool, least, leader, share, taken, is_open, used, expected):
                 best = a
         taken[g] = best
         is_open[g] = share[g * size + best] < 1.0 - least
-        if is_open[g]:
-            _mix(block, pool, g, leader, out, -1, True)
-        else:
-            _mix(block, pool, g, leader, out, best, False)
+        _mix(block, pool, g, leader, out, -1 if is_open[g] else best)
         for r in range(block.res_ptr[g], block.res_ptr[g + 1]):
             if is_open[g]:
                 expected[block.res[r]] += out[r - block.res_ptr[g]]
@@ -548,8 +597,17 @@ def tally(block, pool, least, leader, share, taken, is_open, used, expected):
                 used[block.res[r]] += out[r - block.res_ptr[g]]
 
 
-@_jit
-def choose(block, pool, leader, share, taken, is_open, left, expected):
+@kernel
+def choose(
+    block: Block,
+    pool: Pool,
+    leader: Ints,
+    share: Floats,
+    taken: Ints,
+    is_open: Bools,
+    left: Floats,
+    expected: Floats,
+) -> None:
     """Let each open group take the heaviest of its options that leaves enough for the groups to come."""
     size = pool.size
     out = np.zeros(max(1, len(block.res)))
@@ -559,21 +617,26 @@ def choose(block, pool, leader, share, taken, is_open, left, expected):
         if not is_open[g]:
             continue
         r0, r1 = block.res_ptr[g], block.res_ptr[g + 1]
-        _mix(block, pool, g, leader, out, -1, True)
+        _mix(block, pool, g, leader, out, -1)
         for r in range(r0, r1):
             expected[block.res[r]] -= out[r - r0]
-        tried[:] = False
+        for m in range(size):
+            tried[m] = False
         least_short = 1e300
         pick = taken[g]
         while True:
             best = -1
             for m in range(pool.number[g]):
-                if not tried[m] and share[g * size + m] > 0.0 and (best < 0 or share[g * size + m] > share[g * size + best]):
+                if (
+                    not tried[m]
+                    and share[g * size + m] > 0.0
+                    and (best < 0 or share[g * size + m] > share[g * size + best])
+                ):
                     best = m
             if best < 0:
                 break
             tried[best] = True
-            _mix(block, pool, g, leader, out, best, False)
+            _mix(block, pool, g, leader, out, best)
             short = 0.0
             for r in range(r0, r1):
                 short += max(0.0, out[r - r0] - left[block.res[r]] + expected[block.res[r]])
@@ -589,8 +652,8 @@ def choose(block, pool, leader, share, taken, is_open, left, expected):
             left[block.res[r]] -= kept[r - r0]
 
 
-@_jit
-def write(block, pool, leader, taken, options, fills):
+@kernel
+def write(block: Block, pool: Pool, leader: Ints, taken: Ints, options: Ints, fills: Floats) -> None:
     """Options (roofs,) of the block, -1 for none, and fills (draws,) of what each group took."""
     size = pool.size
     for g in range(len(block.limit)):

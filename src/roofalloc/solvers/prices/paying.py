@@ -1,4 +1,4 @@
-"""Who is reached with the stations at hand: payments by flow, floors first where they lack, money to the dearest.
+"""Who is reached with the stations at hand: payments by flow, floors first, money to the dearest.
 
 Demands are offered money in the order of what they are worth, floors' prices included, per yuan at their
 village's price: within a market that is worth per need, and no market's turn comes before another's.
@@ -57,7 +57,9 @@ def pay(
         only = np.where(counted, found, 0)
         found, arcs = _pay_first(problem, net, only, np.concatenate([first, promised]), order)
     n_nodes = problem.first_village + problem.n_villages
-    roof, paid, amount = decompose(problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages)
+    roof, paid, amount = decompose(
+        problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages
+    )
     return Decisions(option, found, draws, roof, paid, amount)
 
 
@@ -75,7 +77,7 @@ def _counted(problem: Problem, stage: Stage) -> Bools:
 def _floors_bind(problem: Problem, reached: Ints) -> bool:
     """Whether some floor is met by so little that who is dropped matters."""
     heads = problem.people * reached
-    return any(0 < f.people and int(heads[f.classes].sum()) < 1.02 * f.people for f in problem.floors)
+    return any(f.people > 0 and int(heads[f.classes].sum()) < 1.02 * f.people for f in problem.floors)
 
 
 def _topped_up(problem: Problem, stage: Stage, reached: Ints) -> Ints:

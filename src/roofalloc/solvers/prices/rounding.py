@@ -48,5 +48,5 @@ def round_options(dual: Dual) -> Choice:
         sizes = np.diff(block.draw_ptr)
         target = np.repeat(draw_ptr[block.roofs] - block.draw_ptr[:-1], sizes) + np.arange(int(sizes.sum()))
         draws[target] = fills * field.units.capital
-        reached[block.classes] = np.floor(np.clip(state.z, 0, block.count) + 0.5).astype(np.int64)
+        reached[block.classes] = np.floor(np.clip(state.z, 0, block.counts) + 0.5).astype(np.int64)
     return Choice(option, reached, draws, None)

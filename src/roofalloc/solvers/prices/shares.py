@@ -1,7 +1,7 @@
-"""A plan cut into shares: each block a problem of its own, with the money and the limits that the plan gives it.
+"""A plan cut into shares: each block a problem of its own, with the money and limits that the plan gives it.
 
-Prices have told how much each block should draw; what is left inside a block is decided there, by a window around
-the block's own prices, and blocks side by side. What a share does not use goes back to the whole.
+Prices have told how much each block should draw; what is left inside a block is decided there, by a window
+around the block's own prices, and blocks side by side. What a share does not use goes back to the whole.
 """
 
 from __future__ import annotations
@@ -93,14 +93,16 @@ def cut(problem: Problem, stage: Stage, blocks: tuple[Block, ...], plan: Decisio
 
     class_block = of_village[problem.class_village]
     floors = [
-        _level(problem.people * plan.reached, f.classes, class_block, f.people, n_blocks) for f in problem.floors
+        _level(problem.people * plan.reached, f.classes, class_block, f.people, n_blocks)
+        for f in problem.floors
     ]
     new_capital = np.zeros(n_blocks, np.int64)
     new = problem.new[on]
     np.add.at(new_capital, of_roof[on[new]], problem.capital[chosen[new]])
     return [
         _share(
-            problem, stage, block, plan, policy, b, amounts[b], limits[b], ceilings[b], [f[b] for f in floors],
+            problem, stage, block, plan, policy, b, amounts[b], limits[b], ceilings[b],
+            [f[b] for f in floors],
             [_held(problem, h, plan, class_block, new_capital, b, n_blocks) for h in stage.held],
         )
         for b, block in enumerate(blocks)
@@ -165,7 +167,11 @@ def _share(
     draws = np.flatnonzero(roof_at[problem.draw_roof] >= 0)
     classes = np.flatnonzero(village_at[problem.class_village] >= 0)
     node = np.concatenate(
-        [roof_at, len(roofs) + np.arange(problem.n_hubs), np.where(village_at >= 0, len(roofs) + problem.n_hubs + village_at, -1)]
+        [
+            roof_at,
+            len(roofs) + np.arange(problem.n_hubs),
+            np.where(village_at >= 0, len(roofs) + problem.n_hubs + village_at, -1),
+        ]
     )
     arcs = np.flatnonzero((node[problem.arc_tail] >= 0) & (node[problem.arc_head] >= 0))
     option_roof = roof_at[problem.option_roof[options]]
@@ -230,7 +236,9 @@ def _share(
         village_at[plan.pay_village[paid]],
         plan.pay_amount[paid],
     )
-    return Share(part, replace(stage, held=tuple(held)), here, roofs, options, draws, classes, villages, used, points)
+    return Share(
+        part, replace(stage, held=tuple(held)), here, roofs, options, draws, classes, villages, used, points
+    )
 
 
 def join(problem: Problem, shares: list[Share], plans: list[Decisions]) -> Decisions:

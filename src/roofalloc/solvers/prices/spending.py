@@ -1,16 +1,17 @@
 """Whole options made to fit, and the capital that is left spent: exact integers, guided by prices.
 
-First roofs step down (to a smaller option, or to none) where a ceiling or a connection point is overdrawn, the least
-worth per unit first; then roofs step up with what is left of the sources, the most worth per yuan first.
+First roofs step down (to a smaller option, or to none) where a ceiling or a connection point is overdrawn,
+the least worth per unit first; then roofs step up with what is left of the sources, the most worth per yuan
+first.
 """
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from roofalloc.problem import RATE, Choice, Floats, Ints, Problem
 
+from ..compiled import kernel
 from ..settle import finance, options_fit
 
 PASSES = 3
@@ -67,10 +68,10 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
 
 
 def _within_sources(problem: Problem, choice: Choice, option: Ints) -> tuple[Floats, Ints]:
-    """The choice's financing, scaled to the options, without what sources do not have; and roofs that lack some.
+    """The choice's financing, scaled to the options, without what sources lack; and roofs that lack some.
 
-    Where a source is overdrawn, some of its roofs forgo it altogether and are financed by what is left of the others:
-    elsewhere nothing moves, since which market bears the debt is what the prices do not say.
+    Where a source is overdrawn, some of its roofs forgo it altogether and are financed by what is left of the
+    others: elsewhere nothing moves, since which market bears the debt is what the prices do not say.
     """
     assert choice.draws is not None
     before = np.bincount(problem.draw_roof, choice.draws, problem.n_roofs)
@@ -124,7 +125,8 @@ def _caps(problem: Problem, option: Ints) -> Floats:
 def _limits(problem: Problem) -> tuple[Ints, Ints]:
     """Ceilings as rows over options, (n_ceilings, n_options), and their amounts."""
     rows = [
-        np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0) for c in problem.ceilings
+        np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0)
+        for c in problem.ceilings
     ]
     uses = np.array(rows, np.int64).reshape(len(rows), problem.n_options)
     return uses, np.array([c.amount for c in problem.ceilings], np.int64)
@@ -168,7 +170,13 @@ def _shrink(problem: Problem, option: Ints, roofs: Ints, use: Ints, over: int, w
 
 
 def _spend(
-    problem: Problem, option: Ints, draws: Ints, uses: Ints, amounts: Ints, income_price: Floats, worth: Floats
+    problem: Problem,
+    option: Ints,
+    draws: Ints,
+    uses: Ints,
+    amounts: Ints,
+    income_price: Floats,
+    worth: Floats,
 ) -> None:
     """Let roofs step up while capital lasts; ``option`` and ``draws`` change in place."""
     on = np.flatnonzero(option >= 0)
@@ -220,14 +228,35 @@ def _rows_of(uses: Ints) -> tuple[Ints, Ints]:
     """For each option the ceilings that it uses: their numbers, and where each option's begin."""
     row, option = np.nonzero(uses)
     order = np.argsort(option, kind="stable")
-    return row[order].astype(np.int64), np.searchsorted(option[order], np.arange(uses.shape[1] + 1)).astype(np.int64)
+    return row[order].astype(np.int64), np.searchsorted(option[order], np.arange(uses.shape[1] + 1)).astype(
+        np.int64
+    )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _step_up(
-    candidates, option_roof, option, watts, capital, income, point, space, draw_ptr, draw_source, rate,
-    draw_cap, cap_ptr, option_ptr, draws, left, which, ptr, uses, room,
-):  # fmt: skip
+    candidates: Ints,
+    option_roof: Ints,
+    option: Ints,
+    watts: Ints,
+    capital: Ints,
+    income: Ints,
+    point: Ints,
+    space: Ints,
+    draw_ptr: Ints,
+    draw_source: Ints,
+    rate: Floats,
+    draw_cap: Ints,
+    cap_ptr: Ints,
+    option_ptr: Ints,
+    draws: Ints,
+    left: Ints,
+    which: Ints,
+    ptr: Ints,
+    uses: Ints,
+    room: Ints,
+) -> int:
+    """Let each candidate option replace its roof's where that fits and nets more; how many did."""
     moved = 0
     most_draws = 1
     for i in range(len(draw_ptr) - 1):
