@@ -428,7 +428,7 @@ class _Term:
         relaxation = relax(self.problem, self.stage, self._until(0.5))
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
         if relaxation is not None:
-            self.run = replace(self.run, hosting=relaxation.hosting)
+            self.run = replace(self.run, hosting=relaxation.hosting, prices=relaxation.prices)
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
         if large and relaxation is not None and not self._closed(self.certified):
             self.phase = "start"

@@ -43,6 +43,7 @@ class Run:
     seed, threads : for the back end; threads None is the back end's choice
     start : a plan to begin with, exact and feasible for the stage, or None
     hosting : rows valid for every plan that tighten what a connection point may carry
+    prices : of the relaxation, where one was solved
     reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
     fen : decide financing and debt in whole fen, rounded up per roof: exact, slow, and only `highs` does
     options : back end options of the user, verbatim
@@ -58,6 +59,7 @@ class Run:
     threads: int | None = None
     start: Decisions | None = None
     hosting: tuple[HostingRow, ...] = ()
+    prices: Prices | None = None
     reserve: bool = False
     fen: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

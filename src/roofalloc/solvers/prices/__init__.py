@@ -14,17 +14,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from roofalloc.problem import Problem, Stage
 
 from ..base import Answer, Run
 
-LARGE = 20_000  # options, classes and arcs; below, HiGHS solves the whole model to proof as fast
+LARGE = 20_000  # options, classes and arcs from which the engine leads
+MIDDLE = 1_000  # and from which the master is tried before the whole model
 
 
 def leads(problem: Problem, stage: Stage) -> bool:
     """Whether the engine brings prices, bounds and plans of its own for a stage."""
-    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
-    if size < LARGE or not problem.n_roofs:
+    if _size(problem) < LARGE or not problem.n_roofs:
         return False
     if problem.limits_links:
         from . import pairing
@@ -45,6 +47,19 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         from . import engine
 
         return engine.solve(problem, stage, run)
+    if _size(problem) >= MIDDLE and not problem.limits_links:
+        from . import middle
+
+        found = middle.solve(problem, stage, run)
+        if found is not None:
+            answer, plan = found
+            if answer.stopped == "proved" or run.cancelled() or run.seconds_left <= 0:
+                return answer
+            run = replace(run, start=plan)
     from .. import highs
 
     return highs.solve(problem, stage, run)
+
+
+def _size(problem: Problem) -> int:
+    return problem.n_options + problem.n_classes + len(problem.arc_tail)

@@ -21,9 +21,9 @@ from ..cuts import unpaid_sets
 from ..highs_lp import pass_lp, stop_on
 from ..model import level_met
 from ..settle import finance, floors_met
-from .worth import class_worth
 from .master import UNPAID, Basis, Extent, Frame, Optimum, Refined, Window
 from .paying import pay
+from .worth import class_worth
 
 WIDTHS = (
     (0.05, 0.03),
@@ -85,7 +85,9 @@ class Decider:
             basis = Basis(window)
         return result
 
-    def decide(self, frame: Frame, at: Extent) -> tuple[Window, Optimum] | None:
+    def decide(
+        self, frame: Frame, at: Extent, gap: float = GAP, effort: int = EFFORT
+    ) -> tuple[Window, Optimum] | None:
         """The MIP of an extent, with whole patterns."""
         window = self.window(frame, at)
         integer = np.zeros(len(window.cost), bool)
@@ -103,8 +105,8 @@ class Decider:
         )
         stop_on(highs, self.run)
         highs.setOptionValue("mip_rel_gap", 0.0)
-        highs.setOptionValue("mip_abs_gap", GAP * self.scale / frame.score_unit)
-        highs.setOptionValue("mip_max_nodes", EFFORT // max(1, window.matrix.nnz))
+        highs.setOptionValue("mip_abs_gap", gap * self.scale / frame.score_unit)
+        highs.setOptionValue("mip_max_nodes", effort // max(1, window.matrix.nnz))
         highs.run()
         if highs.getInfo().primal_solution_status != highspy.kSolutionStatusFeasible:
             return None
@@ -137,11 +139,16 @@ class Decider:
             and level_met(self.problem, self.stage, decisions)
         )
 
-    def payable(self, window: Window, found: Optimum, width: float) -> Decisions | None:
-        """Whom given options pay best: the LP over classes, then `pay`."""
+    def taken(self, window: Window, found: Optimum) -> Bools:
+        """The pattern of each group at a point with whole patterns: (n,) of bool."""
         patterns = np.zeros(len(self.frame.patterns.group), bool)
         patterns[window.given] = True
         patterns[window.pattern[found.columns[: window.n_p] > 0.5]] = True
+        return patterns
+
+    def payable(self, window: Window, found: Optimum, width: float) -> Decisions | None:
+        """Whom given options pay best: the LP over classes, then `pay`."""
+        patterns = self.taken(window, found)
         frame = self.frame
         if frame.expense.any():
             # What is built is decided: reach whoever counts for floors and held levels.

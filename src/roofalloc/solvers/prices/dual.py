@@ -22,7 +22,7 @@ from ..base import Run
 from ..relaxation import Prices
 from . import kernels
 from .blocks import Block, Field, payable
-from .worth import class_worth
+from .worth import DOUBT, class_worth
 
 SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
@@ -160,6 +160,13 @@ class FirstOrder:
         self.executor = ThreadPoolExecutor(threads) if threads > 1 else None
         self.states: list[State] = []
         self.omega = 1.0
+        # All that there is of what bounds are sums of.
+        self.most_gain = sum(float(b.gain @ b.counts) for b in field.blocks)
+        self.most_income = sum(float(b.income.sum()) for b in field.blocks)
+        self.most_raised = field.level.copy()
+        for b in field.blocks:
+            heads = b.floor_use * np.repeat(b.counts, np.diff(b.floor_ptr))
+            self.most_raised += np.bincount(b.floor_row, heads, len(field.level))
         # A little more than floors ask for, so that rounding keeps them; the bound is that of the floors.
         self.aim = np.where(
             field.level > 0, field.level * (1 + MARGIN) + MARGIN_HEADS / field.floor_scale, 0.0
@@ -171,7 +178,10 @@ class FirstOrder:
 
     # --- bounds ------------------------------------------------------------------------------------
     def evaluate(self, villages: list[Floats], rho: Floats, phi: Floats, add: bool) -> float:
-        """The bound of prices of villages, resources and floor rows; with ``add`` the best columns join."""
+        """The bound of prices of villages, resources and floor rows; with ``add`` the best columns join.
+
+        What doubles may be off is added, so that prices without end are never the best.
+        """
 
         def one(b: int) -> float:
             block = self.field.blocks[b]
@@ -185,6 +195,9 @@ class FirstOrder:
         total = (
             sum(self._each(one)) + float(rho[free] @ self.field.amount[free]) - float(phi @ self.field.level)
         )
+        dearest = max((float(v.max(initial=0.0)) for v in villages), default=0.0)
+        summed = self.most_gain + self.most_income * dearest + float(phi @ self.most_raised)
+        total += DOUBT * (summed + float(rho[free] @ self.field.amount[free]))
         if total < self.best.bound:
             self.best = Point([v.copy() for v in villages], rho.copy(), phi.copy(), total)
         return total

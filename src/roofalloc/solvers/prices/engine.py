@@ -29,7 +29,7 @@ from .prove import prove
 from .rounding import round_options
 from .shares import cut, join
 from .spending import fit
-from .worth import class_worth
+from .worth import class_worth, doubt
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
 MOST = 10_000  # iterations; prices that have not settled by then will not
@@ -64,7 +64,8 @@ class Best:
         return self.score
 
     def limit(self, bound: float, prices: Prices) -> None:
-        """Take a bound in where it is better."""
+        """Take a bound of prices in where it is better, with what doubles may be off."""
+        bound += doubt(self.problem, self.stage, prices)
         if bound < self.bound:
             self.bound, self.prices = bound, prices
             self.run.report(None, bound)

@@ -19,11 +19,14 @@ from roofalloc.problem import Decisions
 from ..base import Run
 from ..cuts import unpaid_sets
 from ..highs_lp import pass_lp, stop_on
-from .decide import Decider
+from .decide import ATTEMPTS, EFFORT, Decider
 from .master import UNPAID, Extent, Frame, Optimum, Refined, Window
 
 ROUNDS = 30  # of village sets in the LP before each score is searched for
+NARROW = (0.25, 0.5, 1.0)  # of the reduced costs that a score allows: a plan is found sooner among few
 MARGIN = 1e-6  # of a person: what floats may be off
+POLISH = 0.06, 0.03  # reduced costs of patterns and of classes when the last score is looked for
+POLISH_GAP, POLISH_EFFORT = 0.05, 4 * EFFORT
 ALL_SOURCES = 1e9  # no financing is fixed
 FEW = 200.0  # scores between bound and best that are taken one by one
 
@@ -31,9 +34,9 @@ FEW = 200.0  # scores between bound and best that are taken one by one
 class Prover(Decider):
     """Refutes scores, or finds plans that attain them."""
 
-    def core(self, target: float) -> Extent:
-        """All that a plan of this score may take."""
-        gap = self.refined.bound - target + MARGIN * self.scale
+    def core(self, target: float, part: float = 1.0) -> Extent:
+        """All that a plan of this score may take; with less than one ``part``, the likeliest of it."""
+        gap = part * (self.refined.bound - target) + MARGIN * self.scale
         worth, possible = self.refined.worth, self.frame.possible
         return Extent(
             worth.pattern <= gap,
@@ -74,6 +77,9 @@ class Prover(Decider):
             ("mip_abs_gap", 1e20 if any_will_do else 0.0),
             ("mip_heuristic_effort", 0.0 if any_will_do else 0.05),
             ("mip_heuristic_run_feasibility_jump", not any_will_do),
+            ("mip_heuristic_run_rins", not any_will_do),
+            ("mip_heuristic_run_rens", not any_will_do),
+            ("mip_heuristic_run_root_reduced_cost", not any_will_do),
         ):
             highs.setOptionValue(name, value)
         if self.run.deadline is not None:
@@ -85,6 +91,33 @@ class Prover(Decider):
             columns[integer] = np.rint(columns[integer])
             return "found", window.read(columns, np.zeros(len(window.row_upper)))
         return ("none" if status == highspy.HighsModelStatus.kInfeasible else "open"), None
+
+    def polish(self, target: float, best: float) -> float:
+        """Look once more for a plan of this score: the best options of a window, then whole classes for them.
+
+        Returns the best score known.
+        """
+        at = self.extent(self.refined.worth.pattern <= POLISH[0] * self.scale, POLISH[1])
+        result = self.decide(self.frame, at, POLISH_GAP, POLISH_EFFORT)
+        if result is None or result[1].value < target:
+            return best
+        self.log("polish", result[1].value, "for", target)
+        given = self.extent(self.taken(*result), max(0.1, POLISH[1]))
+        for _ in range(ATTEMPTS):
+            self.converge(self.frame, given, ROUNDS)
+            found = self.search(given, target, True)[1]
+            if found is None:
+                break
+            plan = self.pay(found)
+            if plan is not None and self.sound(plan):
+                best = max(best, self.offer(plan))
+            demand = self.frame.demand(np.rint(found.reached))
+            if best >= target or not self.cuts.add(
+                unpaid_sets(self.problem, found.net, demand, tolerance=UNPAID)
+            ):
+                break
+        self.log("polished", best)
+        return best
 
 
 def prove(
@@ -111,6 +144,7 @@ def prove(
     problem, stage = prover.problem, prover.stage
     step = float(problem.step(stage.term))
     bound = refined.bound
+    polished: set[float] = set()
     if step <= 0:
         return bound
     coarse = (bound - best) / step <= FEW
@@ -121,12 +155,48 @@ def prove(
         target = top if coarse else best + step
         if not math.isfinite(target):
             return bound
-        at = prover.core(target)
-        prover.converge(prover.frame, at, ROUNDS)
-        status, found = prover.search(at, target, coarse)
-        log("target", target, "of", refined.bound, status, "best", best, "cuts", len(prover.cuts))
-        if status == "open":
+        status = "open"
+        for part in NARROW if coarse else (1.0,):
+            status, best = _attain(prover, target, part, coarse, offer, best)
+            log("target", target, part, "of", refined.bound, status, "best", best, "cuts", len(prover.cuts))
+            if best >= target:
+                break
+        if best >= target:
+            continue
+        if status != "none":
             return bound
+        bound = target - step
+        lower(bound)
+    return bound
+
+
+def _attain(
+    prover: Prover,
+    target: float,
+    part: float,
+    any_will_do: bool,
+    offer: Callable[[Decisions], float],
+    best: float,
+) -> tuple[str, float]:
+    """Search a part of the core for a plan that scores ``target``: "none", "found" or "open", and the best score.
+
+    A point that cannot be paid adds the village sets that show it, and the search goes on.
+    """
+    while True:
+        at = prover.core(target, part)
+        prover.converge(prover.frame, at, ROUNDS)
+        status, found = prover.search(at, target, any_will_do)
+        if found is None:
+            return status, best
+        plan = prover.pay(found)
+        if plan is not None and prover.sound(plan):
+            best = max(best, offer(plan))
+        if best >= target:
+            return "found", best
+        demand = prover.frame.demand(np.rint(found.reached))
+        if not prover.cuts.add(unpaid_sets(prover.problem, found.net, demand, tolerance=UNPAID)):
+            return "open", best  # payable but for the rounding of fen: neither found nor refuted
+
         if found is None:
             bound = target - step
             lower(bound)

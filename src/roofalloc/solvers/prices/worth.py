@@ -1,4 +1,4 @@
-"""What demands are worth at given prices."""
+"""What demands are worth at given prices, and how much of a bound doubles may hide."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy as np
 from roofalloc.problem import WEIGHT, Floats, Problem, Stage
 
 from ..relaxation import Prices
+
+DOUBT = 1e-12  # of what is summed: sums of millions of doubles are off by less
 
 
 def class_worth(problem: Problem, stage: Stage, prices: Prices) -> Floats:
@@ -18,3 +20,28 @@ def class_worth(problem: Problem, stage: Stage, prices: Prices) -> Floats:
         if h.term.term != "-capital":
             worth = worth + prices.held.get(h.position, 0.0) * (problem.gains(h.term) / WEIGHT)
     return np.asarray(worth, float)
+
+
+def doubt(problem: Problem, stage: Stage, prices: Prices) -> float:
+    """How far a bound summed up in doubles may be off, in score.
+
+    Prices of floors that cannot be met grow without end, and what they add and what they take away differ by
+    less than the last digits.
+    """
+    total = float(problem.count @ np.abs(class_worth(problem, stage, prices)))
+    best = np.zeros(problem.n_roofs)
+    np.maximum.at(best, problem.option_roof, problem.income)
+    total += float(prices.village.max(initial=0.0)) * float(best.sum()) / 100
+    total += float(prices.source @ problem.source_amount) / 100
+    for c in problem.ceilings:
+        total += prices.limit.get(c.position, 0.0) * c.amount / (100 if c.kind == "capital" else 1000)
+    total += float(prices.point @ problem.point_limit) / 1000
+    capital = 1.0 if stage.term.term == "-capital" else 0.0
+    for h in stage.held:
+        if h.term.term == "-capital":
+            capital += prices.held.get(h.position, 0.0)
+        else:
+            total += prices.held.get(h.position, 0.0) * abs(float(h.level))
+    for f in problem.floors:
+        total += prices.floor.get(f.position, 0.0) * f.people
+    return DOUBT * (total + capital * float(problem.capital.sum()) / 100)
