@@ -21,7 +21,7 @@ from ..relaxation import Prices
 from ..settle import floors_met, options_fit
 from ..start import construct
 from .blocks import build_field
-from .decide import decide
+from .decide import ATTEMPTS, WIDTHS, decide
 from .dual import Dual, FirstOrder
 from .master import Refined, refine
 from .paying import pay
@@ -37,6 +37,7 @@ SETTLED = 0.3  # of the gap: prices whose bound moves by less between checks are
 ENOUGH = 0.5  # of the gap: a share that near its own bound leaves the rest of the gap to the others
 SOONER = 0.05  # seconds between looks at the clock while shares are worked on
 LOOKS = 20  # at the whole of the shares on the way
+ROUNDS = ((1, 1), (2, 2))  # windows and attempts in each that a share is given, the whole cut anew every time
 
 
 class Best:
@@ -131,7 +132,9 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             best.offer(found)
     if not best.over:
         if len(dual.field.blocks) == 1:
-            improve(problem, stage, dual.prices(), best)
+            refined = improve(problem, stage, dual.prices(), best)
+            if refined is not None and not best.over:
+                prove(refined, replace(run, threads=1), best.offer, best.score, best.lower)
         elif best.decisions is not None:
             by_shares(problem, stage, dual, best)
     answer = best.answer()
@@ -151,7 +154,7 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
     try:
         for k in method.run():
             now = method.best.bound * method.field.units.score
-            if now < best.bound:
+            if now < before:
                 best.limit(now, method.result(k, 0).prices())
             moved = (before - now) / max(1.0, abs(now))
             before = now
@@ -217,19 +220,25 @@ def income_price(problem: Problem, village: Floats) -> Floats:
 # --- one block: an LP, a window, a tree -----------------------------------------------------------------
 
 
-def improve(problem: Problem, stage: Stage, prices: Prices, best: Best) -> None:
+def improve(
+    problem: Problem,
+    stage: Stage,
+    prices: Prices,
+    best: Best,
+    windows: int = len(WIDTHS),
+    attempts: int = ATTEMPTS,
+) -> Refined | None:
     """From good prices to those of the LP, and to plans near them."""
     # HiGHS gains nothing from more threads here, and could end with another plan.
     run = replace(best.run, threads=1)
     refined = refine(problem, stage, prices, run)
     if refined is None:
-        return
+        return None
     best.limit(refined.bound, refined.prices)
     best.offer(from_optimum(problem, stage, refined))
     if not best.over:
-        decide(refined, run, best.offer, target(best))
-    if not best.over:
-        prove(refined, run, best.offer, best.score, best.lower)
+        decide(refined, run, best.offer, target(best), windows=windows, attempts=attempts)
+    return refined
 
 
 def target(best: Best) -> float:
@@ -253,6 +262,8 @@ class Task:
     gap: float
     seed: int
     until: float  # `time.time` second; the clock that machines share
+    windows: int
+    attempts: int
 
 
 def work(task: Task, cancelled: Callable[[], bool] = lambda: False) -> Decisions:
@@ -261,11 +272,18 @@ def work(task: Task, cancelled: Callable[[], bool] = lambda: False) -> Decisions
     run = Run(task.gap, deadline, task.seed, threads=1, start=task.plan, cancelled=cancelled)
     best = Best(task.problem, task.stage, run)
     if not best.over:
-        improve(task.problem, task.stage, task.prices, best)
+        improve(task.problem, task.stage, task.prices, best, task.windows, task.attempts)
     return task.plan if best.decisions is None else best.decisions
 
 
 def by_shares(problem: Problem, stage: Stage, dual: Dual, best: Best) -> None:
+    """Let blocks improve their shares of the best plan, wider from round to round."""
+    for windows, attempts in ROUNDS:
+        if not (best.over or best.failure):
+            side_by_side(problem, stage, dual, best, windows, attempts)
+
+
+def side_by_side(problem: Problem, stage: Stage, dual: Dual, best: Best, windows: int, attempts: int) -> None:
     """Let each block improve its share of the best plan, side by side, and bring them together.
 
     Results are taken in the order of the tasks, and looked at together after fixed numbers of them: what
@@ -276,11 +294,11 @@ def by_shares(problem: Problem, stage: Stage, dual: Dual, best: Best) -> None:
     shares = cut(problem, stage, dual.field.blocks, best.decisions)
     plans = [share.plan for share in shares]
     prices = dual.prices()
-    until = time.time() + run.seconds_left
+    gap, until = ENOUGH * run.gap, time.time() + run.seconds_left
     # What has most to decide begins first.
     order = sorted(range(len(shares)), key=lambda b: -len(shares[b].classes))
     tasks = [
-        Task(s.problem, s.stage, s.plan, s.prices(prices), ENOUGH * run.gap, run.seed, until)
+        Task(s.problem, s.stage, s.plan, s.prices(prices), gap, run.seed, until, windows, attempts)
         for s in (shares[b] for b in order)
     ]
     with _workers(run) as submit:
