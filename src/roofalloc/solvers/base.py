@@ -115,8 +115,8 @@ class Variant:
     extra : the extra of roofalloc that installs them; None for core dependencies
     exact : reaches the optimum, given time
     bounds : gives bounds of its own
-    leads : ``module:function``, (problem, stage) -> bool: whether for a stage the variant brings prices, bounds
-        and plans of its own, so that no relaxation is solved for it; None: never
+    leads : ``module:function``, (problem, stage) -> bool: whether for a stage the variant brings prices,
+        bounds and plans of its own, so that no relaxation is solved for it; None: never
     terms : the kinds of terms it can optimise
     switches : the policy switches it keeps
     """

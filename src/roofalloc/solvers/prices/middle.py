@@ -1,7 +1,7 @@
-"""An instance of a town's size: the master on the relaxation's prices, and scores refuted from the bound down.
+"""A town's size: the master at the relaxation's prices, and scores refuted from the bound down.
 
-The link-free master over listed combinations is so small here that the next score above the best is refuted in
-less time than the whole model takes to find its first plan.
+The link-free master over listed combinations is so small here that a score is refuted in less time than the
+whole model takes to find its first plan.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ FAR = 100  # steps below the bound that a first plan is looked for
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> tuple[Answer, Decisions | None] | None:
-    """Maximise a stage's term, proved; or the best found by then, which the whole model may start from.
+    """Maximise a stage's term to proof, or give the best found by then: the whole model may start from it.
 
     Returns
     -------
-    The answer where the optimum is proved, else None for it; and the best plan. None where the master does not apply.
+    An answer, and the best plan; None where the master does not apply.
     """
     if not able(problem, stage) or float(problem.step(stage.term)) <= 0 or run.fen or run.reserve:
         return None
-    if run.prices is None:
+    prices = run.prices
+    if prices is None:
         return None
     run = replace(run, threads=1)
-    refined = refine(problem, stage, run.prices, run)
+    refined = refine(problem, stage, prices, run)
     if refined is None or refined.optimum is None:
         return None
     best = _Plans(problem, stage, run)

@@ -161,6 +161,9 @@ def prove(
             log("target", target, part, "of", refined.bound, status, "best", best, "cuts", len(prover.cuts))
             if best >= target:
                 break
+        if best < target and status != "none" and target not in polished:
+            polished.add(target)
+            best = prover.polish(target, best)
         if best >= target:
             continue
         if status != "none":
@@ -178,9 +181,10 @@ def _attain(
     offer: Callable[[Decisions], float],
     best: float,
 ) -> tuple[str, float]:
-    """Search a part of the core for a plan that scores ``target``: "none", "found" or "open", and the best score.
+    """Search a part of the core for a plan that scores ``target``: "none", "found" or "open".
 
-    A point that cannot be paid adds the village sets that show it, and the search goes on.
+    A point that cannot be paid adds the village sets that show it, and the search goes on. The best score
+    known comes second.
     """
     while True:
         at = prover.core(target, part)
@@ -196,16 +200,3 @@ def _attain(
         demand = prover.frame.demand(np.rint(found.reached))
         if not prover.cuts.add(unpaid_sets(prover.problem, found.net, demand, tolerance=UNPAID)):
             return "open", best  # payable but for the rounding of fen: neither found nor refuted
-
-        if found is None:
-            bound = target - step
-            lower(bound)
-            continue
-        plan = prover.pay(found)
-        if plan is not None and prover.sound(plan):
-            best = max(best, offer(plan))
-        demand = prover.frame.demand(np.rint(found.reached))
-        fresh = prover.cuts.add(unpaid_sets(problem, found.net, demand, tolerance=UNPAID))
-        if best < target and not fresh:
-            return bound  # payable but for the rounding of fen: neither found nor refuted
-    return bound
