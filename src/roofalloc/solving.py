@@ -33,6 +33,7 @@ from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
 from .solvers.base import Answer, Run, Solve, Stopped, Variant
+from .solvers.compiled import seconds_compiling, told
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.parts import by_parts
@@ -169,6 +170,7 @@ def solve(
                 _ = problem.pairs  # too many are refused now, not in the middle of the search
         variant = _pick(solver, problem)
         search = registry.load(variant)
+        compiling = -seconds_compiling()
         with journal.phase("solve"):
             given = None if start is None else _from_plan(problem, start)
             outcome = _lexicographic(
@@ -176,6 +178,8 @@ def solve(
             )
         if journal.error is not None:
             raise journal.error
+        if message := told(compiling + seconds_compiling()):
+            journal.messages.append(message)
         record = {
             "name": variant.name,
             "version": __version__,

@@ -6,30 +6,35 @@ can be written to, each process compiles them anew.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+NOTICED = 1.0  # seconds
+
+
+_lost: list[str] = []  # kernels that could not be kept
+
 
 def kernel(function: F, *, inner: bool = False) -> F:
-    """Compile a function, without the lock of the interpreter; division by zero gives an infinity.
+    """Compile a function when it is first called; without the interpreter's lock, and 1 / 0 is infinite.
 
     Parameters
     ----------
-    inner : only other kernels call it, so that the code that unpacks arguments from Python is left out:
+    inner : only other kernels call it, so that the code that takes arguments from Python apart is left out:
         with blocks of dozens of arrays that is a third of the compiling
     """
     import numba
 
-    _listener()
+    watch()
     how: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     how["no_cpython_wrapper"] = inner
     try:
         compiled = numba.njit(cache=True, **how)(function)
     except RuntimeError:  # nowhere to keep it
+        _lost.append(function.__name__)
         compiled = numba.njit(**how)(function)
     return compiled  # type: ignore[no-any-return]
 
@@ -40,7 +45,8 @@ def inner_kernel(function: F) -> F:
 
 
 @cache
-def _listener() -> Any:
+def watch() -> Any:
+    """Have numba say from now on how long it compiles."""
     from numba.core import event
 
     listener = event.TimingListener()
@@ -49,8 +55,20 @@ def _listener() -> Any:
 
 
 def seconds_compiling() -> float:
-    """Seconds that went into compiling in this process so far; what was found on disk takes none."""
-    if "numba" not in sys.modules:
+    """Seconds that went into compiling since `watch`; what was found on disk takes none."""
+    if not watch.cache_info().currsize:
         return 0.0
-    listener = _listener()
+    listener = watch()
     return float(listener.duration) if listener.done else 0.0
+
+
+def told(seconds: float) -> str:
+    """What a run says that compiled for so long; empty where nobody noticed."""
+    if seconds < NOTICED:
+        return ""
+    if _lost:
+        return (
+            f"{seconds:.0f} s went into compiling, which each run will take again: no cache directory can be "
+            "written to (NUMBA_CACHE_DIR names one)"
+        )
+    return f"{seconds:.0f} s went into compiling, once: the kernels are kept for later runs"

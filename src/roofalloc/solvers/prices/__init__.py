@@ -19,6 +19,7 @@ from dataclasses import replace
 from roofalloc.problem import Problem, Stage
 
 from ..base import Answer, Run
+from ..compiled import watch
 
 LARGE = 20_000  # options, classes and arcs from which the engine leads
 MIDDLE = 1_000  # and from which the master is tried before the whole model
@@ -40,6 +41,7 @@ def leads(problem: Problem, stage: Stage) -> bool:
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise the stage's term: by prices where the engine leads, else by HiGHS."""
     if leads(problem, stage):
+        watch()
         if problem.limits_links:
             from . import pairing
 
