@@ -34,8 +34,8 @@ PAYABLE = 12  # rounds of village sets at fixed options
 GAP = 0.3  # people between the MIP's answer and its bound
 ATTEMPTS = 4  # in one window, with the village sets found meanwhile
 # Limits of one MIP in what it works on rather than in seconds: the same plan on every machine, however busy.
-MOST_ENTRIES = 250_000  # of its matrix: the root of a larger one takes longer than what it is worth
-EFFORT = 60_000_000  # entries times nodes
+MOST_ENTRIES = 200_000  # of its matrix: the root of a larger one takes longer than what it is worth
+EFFORT = 20_000_000  # entries times nodes
 
 
 @dataclass
@@ -174,12 +174,16 @@ def decide(
     offer: Callable[[Decisions], float],
     target: float,
     log: Callable[..., None] = lambda *a: None,
+    *,
+    windows: int = len(WIDTHS),
+    attempts: int = ATTEMPTS,
 ) -> float:
     """Look for plans near a refined LP until one scores ``target``, or nothing more comes of it.
 
     Parameters
     ----------
     offer : called with each plan that keeps floors and levels; returns the best score known
+    windows, attempts : how many of `WIDTHS` to look in, and how often in each
 
     Returns
     -------
@@ -188,13 +192,13 @@ def decide(
     decider = Decider(refined, run, offer, log)
     best = -np.inf
     frame = decider.frame
-    for patterns, classes in WIDTHS:
+    for patterns, classes in WIDTHS[:windows]:
         at = decider.extent(refined.worth.pattern <= patterns * decider.scale, classes)
         if decider.window(frame, at).matrix.nnz > MOST_ENTRIES:
             break
         margin = np.zeros(len(frame.cover_level))
         decider.converge(frame, at, 3)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if run.cancelled() or run.seconds_left <= 1:
                 return best
             tight = copy(frame)
