@@ -156,14 +156,16 @@ def prove(
         if not math.isfinite(target):
             return bound
         status = "open"
+        if coarse and target not in polished:
+            polished.add(target)
+            best = max(best, prover.polish(target, best))
+            if best >= target:
+                continue
         for part in NARROW if coarse else (1.0,):
             status, best = _attain(prover, target, part, coarse, offer, best)
             log("target", target, part, "of", refined.bound, status, "best", best, "cuts", len(prover.cuts))
             if best >= target:
                 break
-        if best < target and status != "none" and target not in polished:
-            polished.add(target)
-            best = prover.polish(target, best)
         if best >= target:
             continue
         if status != "none":
