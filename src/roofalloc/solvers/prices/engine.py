@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from roofalloc.plan import Certificate
 from roofalloc.problem import Choice, Decisions, Floats, Problem, Stage
 
 from .. import highs
@@ -35,6 +36,8 @@ FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
 MOST = 10_000  # iterations; prices that have not settled by then will not
 SETTLED = 0.3  # of the gap: prices whose bound moves by less between checks are good enough to go on with
 ENOUGH = 0.5  # of the gap: a share that near its own bound leaves the rest of the gap to the others
+EXACT, NEAR = 2e-5, 1e-4  # below the one, windows go as far as the other: proofs by scores do the rest sooner
+CASES = 300  # nodes of a proof tree
 SOONER = 0.05  # seconds between looks at the clock while shares are worked on
 LOOKS = 20  # at the whole of the shares on the way
 ROUNDS = ((1, 1), (2, 2))  # windows and attempts in each that a share is given, the whole cut anew every time
@@ -48,6 +51,7 @@ class Best:
         self.decisions: Decisions | None = None
         self.score, self.bound = -math.inf, math.inf
         self.prices: Prices | None = None
+        self.proof: Certificate | None = None
         self.failure = ""
         self.offer(run.start)
 
@@ -113,6 +117,8 @@ class Best:
             return Answer(None, None, "proved", infeasible=True)
         if self.prices is not None:
             self.run.certify(self.prices)
+        if self.proof is not None:
+            self.run.certify(self.proof)
         why: Stopped = "gap"
         if self.failure:
             why = "failed"
@@ -135,6 +141,10 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             refined = improve(problem, stage, dual.prices(), best)
             if refined is not None and not best.over:
                 prove(refined, replace(run, threads=1), best.offer, best.score, best.lower)
+            if refined is not None and run.gap == 0 and best.closed and run.seconds_left > 0:
+                # Proved by HiGHS' word; a tree of our own proves it to anybody, where it is small enough.
+                alone = replace(run, threads=1)
+                _, best.proof = prove_by_cases(refined, alone, best.offer, best.score, CASES)
         elif best.decisions is not None:
             by_shares(problem, stage, dual, best)
     answer = best.answer()
@@ -242,9 +252,10 @@ def improve(
 
 
 def target(best: Best) -> float:
-    """The score that meets the gap, or the best that the bound allows."""
+    """The score that meets the gap, or the best that the bound allows; to a proof, one that is near enough."""
     step = float(best.problem.step(best.stage.term))
-    wanted = best.bound - best.run.gap * max(1.0, abs(best.bound))
+    gap = best.run.gap if best.run.gap > EXACT else NEAR
+    wanted = best.bound - gap * max(1.0, abs(best.bound))
     return min(wanted, math.floor(best.bound / step + 1e-6) * step) if step else wanted
 
 
