@@ -23,7 +23,7 @@ import numpy.typing as npt
 from ..errors import UsageError
 from ..plan import Certificate
 from . import pairing_sweep
-from .exact import Ints, group_sums, largest, product
+from .exact import Ints, group_sums, largest, product, total
 from .formula import Bound, Case, Layout, best, sum_by_region
 from .model import FEN, RATE, WATT, WEIGHT, IntArray, Mask, Model
 from .prices import Prices
@@ -32,6 +32,7 @@ Doubles = npt.NDArray[np.float64]
 
 UNIT = 10**9  # of the term's unit, whole numbers
 LINES = 48  # prices of income that are looked at for one option
+LINKS = 20_000_000  # most that are written out, roof by roof
 SMALL = 20_000  # links and demands up to which it is not worth compiling the loops
 _ROUNDING = 1e-12  # relative: well above what a few hundred operations in doubles can lose
 _ROOM = 2**53  # figures in doubles are exact below
@@ -68,12 +69,15 @@ def pairing_bound(layout: Layout, prices: Prices, pairing: dict[int, Fraction]) 
     Returns
     -------
     an upper bound on the term, rounded outward; ``-math.inf`` where what must be built cannot be, and
-    ``math.inf`` where there is no such bound (figures beyond 2**53, a term of shares)
+    ``math.inf`` where there is no such bound (figures beyond 2**53, links beyond `LINKS`, a term of shares)
     """
     model, demands = layout.model, layout.model.demands
     if prices.term == "fairness" or any(prices.fair):
         return math.inf
     if largest(product(demands.need, demands.count)) * max(len(demands), 1) >= _ROOM:
+        return math.inf
+    reach = layout.reach
+    if total(np.append(reach.stops - reach.starts, 0)[reach.run[layout.roofs]]) > LINKS:
         return math.inf
     if layout.largest["income"] >= _ROOM or layout.largest["capital"] >= _ROOM:
         return math.inf
@@ -113,10 +117,10 @@ def _gains(layout: Layout, prices: Prices) -> IntArray | None:
             demands.people if priority is None else np.where(demands.priority == priority, demands.people, 0)
         )
         parts.append((WEIGHT, by_region * counted))
-    total = np.zeros(len(demands), dtype=object)
+    summed = np.zeros(len(demands), dtype=object)
     for price, values in parts:
-        total += price * values.astype(object)
-    gains = -(-total * UNIT // (prices.unit * WEIGHT))
+        summed += price * values.astype(object)
+    gains = -(-summed * UNIT // (prices.unit * WEIGHT))
     if largest(gains) * int(demands.count.max(initial=1)) * max(len(demands), 1) >= _ROOM:
         return None
     return gains.astype(np.int64)

@@ -28,7 +28,7 @@ SETS = 0.3  # of those with several villages
 WIDE = 3.0  # reduced cost of the options that the LP may use
 FEW = 4_000  # columns: fewer, and the window is widened
 ROUNDS = 60  # of the LP
-SECOND = 4  # round after which a plan is made once more, unless it is good
+SECOND = 4  # rounds after which a plan is made once more, unless it is good
 FREE = 1e4  # width of a box that is none
 TIGHT = 2e-6  # LP and bound so close, as a part of the bound, are one
 SHORTFALL = 100.0  # fen that a fractional solution may lack
@@ -195,7 +195,12 @@ class _Search:
             elif won <= 0.1 * ahead:
                 width *= 0.5
             yield
-            if x == SECOND and not self._near(5e-3) and (best := self._unboxed(master)) is not None:
+            if (
+                x >= SECOND
+                and x % SECOND == 0
+                and not self._near(5e-3)
+                and (best := self._unboxed(master)) is not None
+            ):
                 self._round(best)
                 yield
             done = ahead <= TIGHT * max(1.0, self.bound) and short <= SHORTFALL
@@ -220,7 +225,7 @@ class _Search:
 
     def _near(self, gap: float) -> bool:
         """Whether value and bound are within a relative gap."""
-        return self.bound - self.score <= gap * max(1.0, abs(self.score))
+        return self.decisions is not None and self.bound - self.score <= gap * max(1.0, abs(self.score))
 
     def _unboxed(self, master: Master) -> Optimum | None:
         """The LP's optimum at free prices, one that the sources can finance."""
@@ -242,6 +247,8 @@ class _Search:
     # --- plans
     def _round(self, best: Optimum) -> bool:
         """A plan from an LP optimum: what it takes whole is fixed, the rest is decided."""
+        if best.missing > 1e-6:
+            return False  # the columns at hand do not meet the floors
         fixed = np.flatnonzero(best.x >= WHOLE)
         columns = self.master.pool.take(fixed)
         # A box may have let two columns pay one village.

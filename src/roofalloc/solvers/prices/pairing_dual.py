@@ -305,7 +305,11 @@ class Pricing:
         return classes, kernels.reach(problem.need[classes], worth, problem.count[classes], pay)
 
     def prices(self, point: Point) -> Prices:
-        """The point as prices in the units of the files."""
+        """The point as prices in the units of the files.
+
+        A price of 0 is not written down, so where all villages' are 0 one is not quite: the certificate is
+        known as one of pairing by them.
+        """
         problem, rows = self.problem, self.rows
         limit: dict[int, float] = {}
         floor: dict[int, float] = {}
@@ -318,6 +322,9 @@ class Pricing:
                 limit[at] = price * (100 if kind[at] == "capital" else 1000)
         for (name, at), price in zip(rows.floors, point.rows[rows.asks].tolist(), strict=True):
             (held if name == "held" else floor)[at] = price
+        pairing = point.village.copy()
+        if len(pairing) and not (pairing > 1e-9).any():
+            pairing[0] = 1e-9
         return Prices(
             village=np.zeros(problem.n_villages),
             source=point.rows[rows.sources] * 100,
@@ -327,7 +334,7 @@ class Pricing:
             implied=np.zeros(problem.n_classes),
             held=held,
             region={},
-            pairing=point.village,
+            pairing=pairing,
         )
 
 

@@ -106,12 +106,13 @@ class Columns:
             np.concatenate([p.asked for p in parts], axis=1),
             np.concatenate([p.lens for p in parts]),
         )
-        # A sum of mixed words makes a key of a column, whatever the order of its villages.
-        words = np.stack([both.village + 1, both.pay]).astype(np.uint64) * _MIX[:, None]
-        word = (
-            words[0] ^ (words[1] >> np.uint64(7)) ^ words[1] ^ (both.lens.astype(np.uint64) << np.uint64(17))
-        )
-        word = (word ^ (word >> np.uint64(29))) * _MIX[0]
+        # A sum of mixed words makes a key of a column, whatever the order of its villages; what is paid and
+        # reached counts, not through which lens.
+        figures = [both.village + 1, both.pay, *np.rint(np.vstack([both.gain, both.asked]) * 1000)]
+        word = np.zeros(len(both.pay), np.uint64)
+        for figure in figures:
+            word = (word ^ figure.astype(np.int64).astype(np.uint64)) * _MIX[0]
+            word ^= word >> np.uint64(29)
         key = np.zeros(len(both), np.uint64)
         np.add.at(key, both.of_payment, word)
         key ^= (both.option + 1).astype(np.uint64) * _MIX[1]
