@@ -30,6 +30,7 @@ from .prove import prove
 from .rounding import round_options
 from .shares import cut, join
 from .spending import fit
+from .tree import prove_by_cases
 from .worth import class_worth, doubt
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
@@ -252,7 +253,7 @@ def improve(
 
 
 def target(best: Best) -> float:
-    """The score that meets the gap, or the best that the bound allows; to a proof, one that is near enough."""
+    """The score that meets the gap, or the best that the bound allows; one near enough where a proof follows."""
     step = float(best.problem.step(best.stage.term))
     gap = best.run.gap if best.run.gap > EXACT else NEAR
     wanted = best.bound - gap * max(1.0, abs(best.bound))
