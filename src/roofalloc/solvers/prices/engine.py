@@ -253,7 +253,7 @@ def improve(
 
 
 def target(best: Best) -> float:
-    """The score that meets the gap, or the best that the bound allows; one near enough where a proof follows."""
+    """The score that meets the gap, or the best that the bound allows; near it where a proof follows."""
     step = float(best.problem.step(best.stage.term))
     gap = best.run.gap if best.run.gap > EXACT else NEAR
     wanted = best.bound - gap * max(1.0, abs(best.bound))
