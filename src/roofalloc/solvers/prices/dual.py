@@ -22,7 +22,7 @@ from ..base import Run
 from ..relaxation import Prices
 from . import kernels
 from .blocks import Block, Field, payable
-from .worth import DOUBT, class_worth
+from .worth import DOUBT, class_worth, dot
 
 SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
@@ -161,7 +161,7 @@ class FirstOrder:
         self.states: list[State] = []
         self.omega = 1.0
         # All that there is of what bounds are sums of.
-        self.most_gain = sum(float(b.gain @ b.counts) for b in field.blocks)
+        self.most_gain = sum(dot(b.gain, b.counts) for b in field.blocks)
         self.most_income = sum(float(b.income.sum()) for b in field.blocks)
         self.most_raised = field.level.copy()
         for b in field.blocks:

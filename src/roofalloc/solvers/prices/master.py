@@ -31,6 +31,7 @@ from ..model import reaches
 from ..relaxation import Prices
 from .blocks import payable
 from .patterns import Patterns, Worth, appraise, filled, list_patterns
+from .worth import dot
 
 LEVELS = 40  # price levels whose village sets are rows to begin with
 ROUNDS = 40
@@ -544,8 +545,7 @@ class Window:
         top = sp.hstack([one, sp.csr_matrix((len(groups), n_z + n_f + len(soft)))])
         rest = sp.hstack([over_y @ self.select, over_z[:, self.cls], over_f, slacks])
         self.matrix = sp.csc_matrix(sp.vstack([top, rest]))
-        expense = frame.expense @ self.base
-        self.constant = float(frame.gain @ self.reached - expense)
+        self.constant = dot(frame.gain, self.reached) - dot(frame.expense, self.base)
         self.cost = np.concatenate(
             [self.select.T @ frame.expense, -frame.gain[self.cls], np.zeros(n_f), price[soft]]
         )
@@ -588,7 +588,7 @@ class Window:
         limit = np.maximum(-dual[self.start["limit"]], 0) * unit
         cover = np.maximum(dual[self.start["cover"]], 0) * unit
         return Optimum(
-            unit * (self.constant - float(self.cost @ columns)),
+            unit * (self.constant - dot(self.cost, columns)),
             float(slack.sum()),
             built,
             reached,

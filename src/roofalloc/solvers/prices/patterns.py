@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from roofalloc.problem import RATE, WEIGHT, Bools, Floats, Ints, Problem, Stage
 
 from ..relaxation import Prices
+from .worth import dot
 
 MOST = 4_000  # combinations of one connection point that are worth listing
 
@@ -203,7 +204,7 @@ def appraise(problem: Problem, stage: Stage, patterns: Patterns, prices: Prices)
         gain = gain + floor.classes * problem.people * price
         bound -= price * floor.people
     of_class = gain - problem.need / 100 * prices.village[problem.class_village]
-    bound += float(problem.count @ np.maximum(of_class, 0))
+    bound += dot(problem.count, np.maximum(of_class, 0))
 
     worth = problem.income / 100 * u[problem.option_roof] - new * kappa * capital
     worth = worth - financing_cost(problem, prices.source, u)

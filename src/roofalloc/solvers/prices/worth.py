@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from roofalloc.problem import WEIGHT, Floats, Problem, Stage
+from roofalloc.problem import WEIGHT, Floats, Ints, Problem, Stage
 
 from ..relaxation import Prices
 
 DOUBT = 1e-12  # of what is summed: sums of millions of doubles are off by less
+
+
+def dot(a: Floats | Ints, b: Floats | Ints) -> float:
+    """Sum of products; that of BLAS depends, in the last digits of a long one, on how many threads it has."""
+    return float((a * b).sum())
 
 
 def class_worth(problem: Problem, stage: Stage, prices: Prices) -> Floats:
@@ -28,7 +33,7 @@ def doubt(problem: Problem, stage: Stage, prices: Prices) -> float:
     Prices of floors that cannot be met grow without end, and what they add and what they take away differ by
     less than the last digits.
     """
-    total = float(problem.count @ np.abs(class_worth(problem, stage, prices)))
+    total = dot(problem.count, np.abs(class_worth(problem, stage, prices)))
     best = np.zeros(problem.n_roofs)
     np.maximum.at(best, problem.option_roof, problem.income)
     total += float(prices.village.max(initial=0.0)) * float(best.sum()) / 100
