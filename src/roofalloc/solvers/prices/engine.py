@@ -31,7 +31,7 @@ from .rounding import round_options
 from .shares import cut, join
 from .spending import fit
 from .tree import prove_by_cases
-from .worth import class_worth, doubt
+from .worth import class_worth, doubt, least
 
 FIRST_PLAN = 250  # iterations from which an iterate is worth rounding
 MOST = 10_000  # iterations; prices that have not settled by then will not
@@ -52,6 +52,7 @@ class Best:
         self.decisions: Decisions | None = None
         self.score, self.bound = -math.inf, math.inf
         self.prices: Prices | None = None
+        self.least = least(problem, stage)
         self.proof: Certificate | None = None
         self.failure = ""
         self.offer(run.start)
@@ -79,13 +80,7 @@ class Best:
     @property
     def impossible(self) -> bool:
         """Whether the bound says that there is no plan at all: it lies below what the worst would score."""
-        if self.stage.term.term != "-capital":
-            least = 0.0
-        else:
-            dearest = np.zeros(self.problem.n_roofs)
-            np.maximum.at(dearest, self.problem.option_roof, self.problem.capital)
-            least = -float(dearest[self.problem.new].sum()) / 100
-        return self.bound < least - 1e-6 * max(1.0, abs(least))
+        return self.bound < self.least
 
     def lower(self, bound: float) -> None:
         """Take in a bound that search proved."""

@@ -31,7 +31,7 @@ from ..model import reaches
 from ..relaxation import Prices
 from .blocks import payable
 from .patterns import Patterns, Worth, appraise, filled, list_patterns
-from .worth import dot
+from .worth import dot, doubt, least
 
 LEVELS = 40  # price levels whose village sets are rows to begin with
 ROUNDS = 40
@@ -712,6 +712,7 @@ def refine(
     basis: Basis | None = None
     seen = [(prices.source, worth.roof)]
     width = WIDTH * scale
+    lowest = least(problem, stage)
     for number in range(ROUNDS):
         if run.cancelled() or run.seconds_left <= 0:
             break
@@ -746,6 +747,8 @@ def refine(
         )
         if here.bound < best.bound:
             best = Refined(found.prices, here.bound, found.value, found, frame, cuts, here)
+        if here.bound + doubt(problem, stage, found.prices) < lowest:
+            break  # there is no plan at all
         if found.slack > 1e-6:
             # Too narrow to hold an LP point: its prices say little.
             if (at.patterns.all() and at.classes.sum() == frame.possible.sum()) or width > 1e3 * scale:

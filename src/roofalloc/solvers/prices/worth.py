@@ -50,3 +50,13 @@ def doubt(problem: Problem, stage: Stage, prices: Prices) -> float:
     for f in problem.floors:
         total += prices.floor.get(f.position, 0.0) * f.people
     return DOUBT * (total + capital * float(problem.capital.sum()) / 100)
+
+
+def least(problem: Problem, stage: Stage) -> float:
+    """Below what any plan of a sum or of least capital scores; a bound below it proves that there is none."""
+    worst = 0.0
+    if stage.term.term == "-capital":
+        dearest = np.zeros(problem.n_roofs)
+        np.maximum.at(dearest, problem.option_roof, problem.capital)
+        worst = -float(dearest[problem.new].sum()) / 100
+    return worst - 1e-6 * max(1.0, abs(worst))
