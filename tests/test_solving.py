@@ -634,8 +634,10 @@ def test_options_reach_the_back_end_and_the_record() -> None:
     instance = one()
     result = ra.solve(instance, options={"presolve": "off"}, seed=5, gap=0)
     assert result.plan.solver["options"] == {"gap": 0, "presolve": "off"}
-    assert (result.plan.solver["name"], result.plan.solver["seed"]) == ("highs", 5)
+    assert (result.plan.solver["name"], result.plan.solver["seed"]) == ("prices", 5)
     assert_sound(instance, result)
+    with pytest.raises(UsageError, match="solver 'prices' has no options at this size \\('presolve'\\)"):
+        ra.solve(ra.generate("liaocheng", 0), options={"presolve": "off"})
 
 
 # --- the same again -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from roofalloc.errors import UsageError
 from roofalloc.problem import Problem, Stage
 
 from ..base import Answer, Run
@@ -39,8 +40,20 @@ def leads(problem: Problem, stage: Stage) -> bool:
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
-    """Maximise the stage's term: by prices where the engine leads, else by HiGHS."""
+    """Maximise the stage's term: by prices where the engine leads, else by HiGHS.
+
+    Options are those of HiGHS, with which the whole model is solved then.
+
+    Raises
+    ------
+    UsageError : options where the engine leads, which has none
+    """
     if leads(problem, stage):
+        if run.options:
+            raise UsageError(
+                f"solver 'prices' has no options at this size ({', '.join(map(repr, run.options))}); "
+                "name the solver that they are for, such as highs"
+            )
         watch()
         if problem.limits_links:
             from . import pairing
@@ -49,7 +62,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         from . import engine
 
         return engine.solve(problem, stage, run)
-    if _size(problem) >= MIDDLE and not problem.limits_links:
+    if _size(problem) >= MIDDLE and not problem.limits_links and not run.options:
         from . import middle
 
         found = middle.solve(problem, stage, run)
