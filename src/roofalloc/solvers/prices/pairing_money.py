@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def cheapest(
     capital: int, n: int, d0: int, c0: int, cap: Any, price: Any, rate: Any, given: Any
 ) -> tuple[float, float]:
@@ -41,7 +42,7 @@ def cheapest(
     return debt, total
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def exchange(n: int, d0: int, c0: int, cap: Any, price: Any, rate: Any, given: Any) -> tuple[int, int, float]:
     """The next exchange: to, from, how much; to = -1 where none saves debt."""
     best, a, b = np.inf, -1, -1
@@ -60,7 +61,7 @@ def exchange(n: int, d0: int, c0: int, cap: Any, price: Any, rate: Any, given: A
     return a, b, min(given[b], cap[c0 + a] - given[a])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def curves(
     capital: Any,
     income: Any,
@@ -113,7 +114,7 @@ def curves(
             length[k] = m
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def finance(
     chosen: Any,
     needed: Any,
@@ -153,7 +154,7 @@ def finance(
     return result
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def cost_of(need: float, at: int, length: int, net: Any, cost: Any) -> Any:
     """An option's curve at a net income; infinite beyond its end."""
     if need > net[at + length - 1] and need <= net[at + length - 1] + 1e-5:
@@ -167,13 +168,13 @@ def cost_of(need: float, at: int, length: int, net: Any, cost: Any) -> Any:
     return np.inf
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def slope_of(v: int, net: Any, cost: Any) -> Any:
     """Slope of a curve before its vertex."""
     return (cost[v] - cost[v - 1]) / (net[v] - net[v - 1])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def costs(option: Any, need: Any, curve_ptr: Any, length: Any, net: Any, cost: Any) -> Any:
     """Each option's curve at the net income that it must leave: (n,)."""
     result = np.empty(len(option))
@@ -183,7 +184,7 @@ def costs(option: Any, need: Any, curve_ptr: Any, length: Any, net: Any, cost: A
     return result
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def first_above(values: Any, low: int, high: int, x: float) -> int:
     """The first position in [low, high) whose value exceeds x."""
     while low < high:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from .pairing_money import cost_of, first_above, slope_of
 from .pairing_sets import ceiling, touch
 from .pairing_villages import EPS
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def near_singles(
     room: Any,
     option_roof: Any,
@@ -61,7 +61,7 @@ def near_singles(
     return n
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def near_several(
     k: int,
     room: float,

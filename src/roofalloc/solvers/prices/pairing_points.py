@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _combine(
     roofs: Any,
     force: int,
@@ -82,7 +83,7 @@ def _combine(
     return result
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def choose(
     option_ptr: Any,
     option_roof: Any,
@@ -114,7 +115,7 @@ def choose(
     return total
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def losses(
     option_ptr: Any,
     option_roof: Any,
@@ -149,7 +150,7 @@ def losses(
     return result
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def patterns(
     roofs: Any, option_ptr: Any, watts: Any, must: Any, near: Any, limit: int, most: int
 ) -> tuple[int, Any, Any]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from .pairing_money import cost_of, first_above, slope_of
 from .pairing_villages import EPS
 
 STATES = 400_000  # of one option's dynamic programme; beyond, its upper bound stands in
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def touch(slope: float, most: float, low: int, high: int, ht: Any, hv: Any) -> tuple[float, float]:
     """max over 0 <= t <= most of hull(t) - slope t, and where."""
     a, b = low, high - 1  # the last vertex whose segment before is steeper than the slope
@@ -34,7 +34,7 @@ def touch(slope: float, most: float, low: int, high: int, ht: Any, hv: Any) -> t
     return hv[a - 1] + part * (hv[a] - hv[a - 1]) - slope * most, most
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def ceiling(
     best: float,
     m: int,
@@ -90,7 +90,7 @@ def ceiling(
     return bound, price, part
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _greedy(
     best: float,
     m: int,
@@ -143,7 +143,7 @@ def _greedy(
     return best, kept
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _several(
     best: float,
     m: int,
@@ -239,7 +239,7 @@ def _several(
     return best, size
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def best_sets(
     option_ptr: Any,
     link_ptr: Any,

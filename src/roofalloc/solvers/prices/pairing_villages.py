@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 EPS = 1e-9
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _merge(t: Any, v: Any, dt: int, dv: float, most: int) -> tuple[Any, Any, Any]:
     """Frontier of a list of (need, worth) with and without one more item; third: where each came from."""
     n = len(t)
@@ -36,7 +37,7 @@ def _merge(t: Any, v: Any, dt: int, dv: float, most: int) -> tuple[Any, Any, Any
     return rt[:m], rv[:m], rp[:m]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _pieces(n: int) -> Any:
     """0..n as sums of some of these: n like demands as few all-or-nothing items."""
     sizes = np.empty(64, np.int64)
@@ -49,7 +50,7 @@ def _pieces(n: int) -> Any:
     return sizes[:m]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def frontiers(ptr: Any, need: Any, worth: Any, count: Any, most: Any, least: int) -> tuple[Any, Any, Any]:
     """Per village the least payment that reaches each worth: pointer (V+1,), payments, worths, ascending.
 
@@ -84,7 +85,7 @@ def frontiers(ptr: Any, need: Any, worth: Any, count: Any, most: Any, least: int
     return out, all_t[:size].copy(), all_v[:size].copy()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def reach(need: Any, worth: Any, count: Any, payment: int) -> Any:
     """How many of each class of one village to reach with a payment, for the most worth: (n_classes,)."""
     n = len(need)
@@ -115,7 +116,7 @@ def reach(need: Any, worth: Any, count: Any, payment: int) -> Any:
     return result
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def hulls(ptr: Any, t: Any, v: Any) -> tuple[Any, Any, Any, Any]:
     """Upper concave hulls of frontiers, each from (0, 0) on; last, the positions of their vertices."""
     n = len(ptr) - 1
