@@ -241,15 +241,15 @@ def _pay(
 ) -> Decisions | None:
     order = acceptance_order(problem, stage)
     nobody = np.zeros(0, np.int64)
-    found, arcs = _pay_first(problem, net, reached, nobody, order)
+    found, arcs = pay_first(problem, net, reached, nobody, order)
     margin = 1.0
-    while margin < 300 and len(first := _wanted(problem, found, stage, margin)):
+    while margin < 300 and len(first := cheapest_lacking(problem, found, stage, margin)):
         # Floors and held levels fall short: they are served first, then those promised, then the rest.
         counted = np.zeros(problem.n_classes, bool)
         counted[lacking(problem, found, stage)] = True
         promised = order[(reached[order] > 0) & ~counted[order]]
         only = np.where(counted, found, 0)
-        found, arcs = _pay_first(problem, net, only, np.concatenate([first, promised]), order)
+        found, arcs = pay_first(problem, net, only, np.concatenate([first, promised]), order)
         margin *= 2
     n_nodes = problem.first_village + problem.n_villages
     roof, village, amount = decompose(
@@ -258,7 +258,7 @@ def _pay(
     return Decisions(option, found, draws, roof, village, amount)
 
 
-def _pay_first(problem: Problem, net: Ints, reached: Ints, first: Ints, order: Ints) -> tuple[Ints, Ints]:
+def pay_first(problem: Problem, net: Ints, reached: Ints, first: Ints, order: Ints) -> tuple[Ints, Ints]:
     """Pay who is reached as far as money goes, then offer the rest to ``first`` and ``order``.
 
     Returns who is reached, (n_classes,), and the flow on the arcs.
@@ -294,7 +294,7 @@ def lacking(problem: Problem, reached: Ints, stage: Stage) -> Ints:
     return np.flatnonzero(lacking)
 
 
-def _wanted(problem: Problem, reached: Ints, stage: Stage, margin: float) -> Ints:
+def cheapest_lacking(problem: Problem, reached: Ints, stage: Stage, margin: float) -> Ints:
     """The cheapest of the lacking classes, as many as make up ``margin`` times what all of them lack.
 
     Empty where nothing is lacking.

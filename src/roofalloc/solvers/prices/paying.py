@@ -12,7 +12,7 @@ from roofalloc.problem import Bools, Decisions, Floats, Ints, Problem, Stage
 
 from ..fill import fill
 from ..flow import decompose, max_flow
-from ..settle import _pay_first, _wanted, drop, lacking, net_income
+from ..settle import cheapest_lacking, drop, lacking, net_income, pay_first
 
 HOPELESS = 0.5  # of the price of its need: a demand worth less is not offered what is left over
 MARGINS = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
@@ -48,14 +48,14 @@ def pay(
         reached = _topped_up(problem, stage, reached)
     found, arcs = _serve(problem, net, reached, counted, order, offered)
     for margin in MARGINS:
-        first = _wanted(problem, found, stage, margin)
+        first = cheapest_lacking(problem, found, stage, margin)
         if not len(first):
             break
         counted = np.zeros(problem.n_classes, bool)
         counted[lacking(problem, found, stage)] = True
         promised = order[(reached[order] > 0) & ~counted[order]]
         only = np.where(counted, found, 0)
-        found, arcs = _pay_first(problem, net, only, np.concatenate([first, promised]), order)
+        found, arcs = pay_first(problem, net, only, np.concatenate([first, promised]), order)
     n_nodes = problem.first_village + problem.n_villages
     roof, paid, amount = decompose(
         problem.n_roofs, n_nodes, problem.arc_tail, problem.arc_head, arcs, problem.n_villages
@@ -84,7 +84,7 @@ def _topped_up(problem: Problem, stage: Stage, reached: Ints) -> Ints:
     """With the cheapest demands that are lacking for floors and held levels."""
     reached = reached.copy()
     for _ in range(1 + len(problem.floors) + len(stage.held)):
-        for c in _wanted(problem, reached, stage, 1.0).tolist():
+        for c in cheapest_lacking(problem, reached, stage, 1.0).tolist():
             if not len(lacking(problem, reached, stage)):
                 return reached
             reached[c] += 1
