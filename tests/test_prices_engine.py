@@ -26,7 +26,7 @@ from roofalloc.solvers.base import Run
 from roofalloc.solvers.prices import blocks, engine
 from roofalloc.solvers.prices.blocks import build_field, can
 from roofalloc.solvers.prices.dual import FirstOrder
-from roofalloc.solvers.prices.paying import pay
+from roofalloc.solvers.prices.paying import Guide, pay
 from roofalloc.solvers.prices.shares import cut, join
 from roofalloc.solvers.prices.spending import fit
 from roofalloc.solvers.prices.worth import class_worth, doubt
@@ -390,12 +390,43 @@ def test_paying_keeps_floors_that_a_plan_keeps(number: int) -> None:
     assert plan is not None
     nothing = prices_of(problem)
     worth = class_worth(problem, stage, nothing)
-    for village in (np.ones(problem.n_villages), np.linspace(0, 1, problem.n_villages)):
-        paid = pay(problem, stage, plan.option, plan.draws, plan.reached, worth, village)
+    draw = np.random.default_rng(number)
+    together = np.zeros(problem.n_villages, np.int64)
+    wild = Guide(draw.uniform(0, 1e6, len(problem.arc_tail)), together, 2)  # not what roofs have
+    for village, guide in (
+        (np.ones(problem.n_villages), None),
+        (np.linspace(0, 1, problem.n_villages), None),
+        (np.ones(problem.n_villages), wild),
+    ):
+        paid = pay(problem, stage, plan.option, plan.draws, plan.reached, worth, village, guide)
         assert paid is not None
         assert faults(problem, paid) == []
         assert floors_met(problem, paid.reached)
         assert problem.score(stage.term, paid) >= problem.score(stage.term, plan)
+
+
+def test_parts_of_the_country_are_paid_side_by_side_as_one_after_the_other() -> None:
+    problem = compile_problem(scattered(4))
+    stage = first(problem)
+    plan = _from_plan(problem, ra.solve(scattered(4), "highs", gap=0.05))
+    assert plan is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK_ARCS", MANY)
+        field = build_field(problem, stage)
+    part = np.zeros(problem.n_villages, np.int64)
+    for b, block in enumerate(field.blocks):
+        part[block.villages] = b
+    assert part.max() > 1
+    arcs = np.random.default_rng(1).uniform(0, 1e5, len(problem.arc_tail))
+    worth, price = class_worth(problem, stage, prices_of(problem)), np.ones(problem.n_villages)
+    built = plan.option, plan.draws, plan.reached
+    one, two = (pay(problem, stage, *built, worth, price, Guide(arcs, part, n)) for n in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one.reached.any()
+    assert one.reached.tolist() == two.reached.tolist()
+    assert one.pay_amount.tolist() == two.pay_amount.tolist()
+    assert faults(problem, two) == []
 
 
 def prices_of(problem: Problem) -> Prices:

@@ -7,6 +7,7 @@ where there is much.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -18,9 +19,21 @@ _COMPILE_FROM = 5_000  # arcs plus classes
 
 
 def fill(
-    problem: Problem, order: Ints, reached: Ints, arcs: Ints, left: Ints, spare: Ints, first: Ints
+    problem: Problem,
+    order: Ints,
+    reached: Ints,
+    arcs: Ints,
+    left: Ints,
+    spare: Ints,
+    first: Ints,
+    upto: Ints | None = None,
+    part: Ints | None = None,
+    threads: int = 1,
 ) -> Ints:
     """Offer the money left to classes in turn; each is reached if paths with money lead to its village.
+
+    A class that cannot be paid in its turn never can be later: what a village could still be given only falls
+    as others are paid. So one pass is enough.
 
     Parameters
     ----------
@@ -30,39 +43,43 @@ def fill(
     left : (n_roofs,) what each roof still has; changed in place
     spare : (n_villages,) what each village receives beyond its needs; changed in place
     first : classes offered before all others
+    upto : (n_classes,) how many of each class are offered; None: all that there are
+    part : (n_villages,) part of the country in which each village is; no arc leads from part to part, so
+        that ``threads`` threads fill parts side by side and come to the same
 
     Returns
     -------
     arcs
     """
+    upto = problem.count if upto is None else upto
     n_nodes = problem.first_village + problem.n_villages
     sequence = np.concatenate([first, order])
-    sequence = sequence[reached[sequence] < problem.count[sequence]]
+    sequence = sequence[reached[sequence] < upto[sequence]]
     into = np.argsort(problem.arc_head, kind="stable")
     out = np.argsort(problem.arc_tail, kind="stable")
     nodes = np.arange(n_nodes + 1)
+    in_ptr = np.searchsorted(problem.arc_head[into], nodes)
+    out_ptr = np.searchsorted(problem.arc_tail[out], nodes)
+    # What is known of nodes, of which each part touches its own: an upper bound on what a village could still
+    # get beyond its own spare money, and the search that saw a node last.
+    reachable = np.full(n_nodes, np.int64(2) ** 62)
+    seen = np.full(n_nodes, -1, np.int64)
     work = _kernel(len(arcs) + len(sequence) >= _COMPILE_FROM)
-    for _ in range(2):
-        before = int(reached.sum())
+
+    def offer(some: Ints) -> None:
         work(
-            sequence,
-            problem.class_village,
-            problem.need,
-            problem.count,
-            reached,
-            problem.arc_tail,
-            problem.arc_head,
-            np.searchsorted(problem.arc_head[into], nodes),
-            into,
-            np.searchsorted(problem.arc_tail[out], nodes),
-            out,
-            arcs,
-            left,
-            spare,
-            problem.first_village,
-        )
-        if int(reached.sum()) == before:
-            break
+            some, problem.class_village, problem.need, upto, reached, problem.arc_tail, problem.arc_head,
+            in_ptr, into, out_ptr, out, arcs, left, spare, problem.first_village, reachable, seen,
+        )  # fmt: skip
+
+    if part is None or threads < 2:
+        offer(sequence)
+        return arcs
+    where = part[problem.class_village[sequence]]
+    cuts = np.cumsum(np.bincount(where))[:-1]
+    sequences = np.split(sequence[np.argsort(where, kind="stable")], cuts)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(offer, sequences))
     return arcs
 
 
@@ -79,7 +96,7 @@ def _fill(
     sequence: Ints,
     class_village: Ints,
     need: Ints,
-    count: Ints,
+    upto: Ints,
     reached: Ints,
     tail: Ints,
     head: Ints,
@@ -91,21 +108,20 @@ def _fill(
     left: Ints,
     spare: Ints,
     first_village: int,
+    reachable: Ints,
+    seen: Ints,
 ) -> None:
     n_roofs = len(left)
     n_nodes = len(in_ptr) - 1
-    # Upper bound on what a village could still get beyond its own spare money.
-    reachable = np.full(n_nodes, np.int64(2) ** 62)
     came = np.full(n_nodes, -1, np.int64)  # arc by which the search came to a node
     down = np.zeros(n_nodes, np.int8)  # 1: by raising that arc, -1: by lowering it
-    seen = np.full(n_nodes, -1, np.int64)
     queue = np.zeros(n_nodes, np.int64)
     stamp = 0
     for t in range(len(sequence)):
         c = sequence[t]
         village = class_village[c]
         target = first_village + village
-        while reached[c] < count[c]:
+        while reached[c] < upto[c]:
             lack = need[c] - spare[village]
             if lack > reachable[target]:
                 break

@@ -54,6 +54,7 @@ class Block(NamedTuple):
     res: Ints  # resources of each group
     out_ptr: Ints  # (r+h+1,) arcs by tail
     head: Ints
+    arc: Ints  # (a,) arcs of the problem
     order: Ints  # (r+h,) tails, those below first
     class_ptr: Ints  # (v+1,)
     gain: Floats
@@ -372,6 +373,7 @@ def _blocks(
                 res=(pairs % width).astype(np.int64),
                 out_ptr=np.searchsorted(a_tail[by_tail], np.arange(r + h + 1)).astype(np.int64),
                 head=a_head[by_tail],
+                arc=arcs[by_tail],
                 order=_below_first(r, h, a_tail, a_head),
                 class_ptr=np.searchsorted(at_village, np.arange(len(villages) + 1)).astype(np.int64),
                 gain=gain[mine] / units.score,

@@ -25,9 +25,9 @@ from .blocks import build_field
 from .decide import ATTEMPTS, WIDTHS, decide
 from .dual import Dual, FirstOrder
 from .master import Refined, refine
-from .paying import pay
+from .paying import Guide, pay
 from .prove import prove
-from .rounding import round_options
+from .rounding import payments, round_options
 from .shares import cut, join
 from .spending import fit
 from .tree import prove_by_cases
@@ -126,7 +126,7 @@ class Best:
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
-    """Maximise a stage's term. Wants `roofalloc.solvers.prices.leads`."""
+    """Maximise a stage's term. Wants `blocks.can`."""
     best = Best(problem, stage, run)
     dual = first_order(problem, stage, run, best)
     if best.decisions is None and not best.over:
@@ -171,19 +171,24 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
                 k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
             )
             if settled or (k >= FIRST_PLAN and moved < run.gap):
-                best.offer(plan(method.result(k, 0)))
+                best.offer(plan(method.result(k, 0), run.threads))
             if settled or best.over:
                 break
         if best.decisions is None and k and not best.impossible:
-            best.offer(plan(method.result(k, 0)))
+            best.offer(plan(method.result(k, 0), run.threads))
     finally:
         method.close()
     return method.result(k, time.monotonic() - began)
 
 
-def plan(dual: Dual) -> Decisions | None:
+def plan(dual: Dual, threads: int | None) -> Decisions | None:
     """A plan from the method's iterate."""
-    return complete(dual.field.problem, dual.field.stage, round_options(dual), dual.prices())
+    field = dual.field
+    part = np.zeros(field.problem.n_villages, np.int64)
+    for b, block in enumerate(field.blocks):
+        part[block.villages] = b
+    guide = Guide(payments(dual), part, threads or 2)
+    return complete(field.problem, field.stage, round_options(dual), dual.prices(), guide)
 
 
 def from_optimum(problem: Problem, stage: Stage, refined: Refined) -> Decisions | None:
@@ -202,13 +207,15 @@ def from_optimum(problem: Problem, stage: Stage, refined: Refined) -> Decisions 
     return complete(problem, stage, choice, refined.prices)
 
 
-def complete(problem: Problem, stage: Stage, choice: Choice, prices: Prices) -> Decisions | None:
+def complete(
+    problem: Problem, stage: Stage, choice: Choice, prices: Prices, guide: Guide | None = None
+) -> Decisions | None:
     """A choice made to fit, its capital spent, and whoever can be paid reached, guided by prices."""
     built = fit(problem, choice, income_price(problem, prices.village))
     if built is None:
         return None
     worth = class_worth(problem, stage, prices)
-    return pay(problem, stage, *built, choice.reached, worth, prices.village)
+    return pay(problem, stage, *built, choice.reached, worth, prices.village, guide)
 
 
 def income_price(problem: Problem, village: Floats) -> Floats:

@@ -6,6 +6,8 @@ village's price: within a market that is worth per need, and no market's turn co
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from roofalloc.problem import Bools, Decisions, Floats, Ints, Problem, Stage
@@ -18,8 +20,31 @@ HOPELESS = 0.5  # of the price of its need: a demand worth less is not offered w
 MARGINS = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 
 
+@dataclass(frozen=True)
+class Guide:
+    """Payments to begin with, and how the country falls apart.
+
+    Attributes
+    ----------
+    arcs : (n_arcs,) fen, to be cut to what roofs have; of no use with hubs, which pass on what they get
+    part : (n_villages,) part of the country of each village, between which no arcs lead
+    threads : that pay parts side by side; what comes out does not depend on it
+    """
+
+    arcs: Floats
+    part: Ints
+    threads: int
+
+
 def pay(
-    problem: Problem, stage: Stage, option: Ints, draws: Ints, reached: Ints, worth: Floats, village: Floats
+    problem: Problem,
+    stage: Stage,
+    option: Ints,
+    draws: Ints,
+    reached: Ints,
+    worth: Floats,
+    village: Floats,
+    guide: Guide | None = None,
 ) -> Decisions | None:
     """Exact payments for options and their financing.
 
@@ -46,7 +71,10 @@ def pay(
     if len(short) or _floors_bind(problem, reached):
         counted = _counted(problem, stage)
         reached = _topped_up(problem, stage, reached)
-    found, arcs = _serve(problem, net, reached, counted, order, offered)
+    if guide is None or problem.n_hubs:
+        found, arcs = _serve(problem, net, reached, counted, order, offered)
+    else:
+        found, arcs = _serve_near(problem, net, reached, counted, order, offered, guide)
     for margin in MARGINS:
         first = cheapest_lacking(problem, found, stage, margin)
         if not len(first):
@@ -120,3 +148,25 @@ def _serve(
         drop(problem, reached, everyone, flow.delivered, last)
     spare = flow.delivered - everyone
     return reached, fill(problem, offered, reached, flow.arcs, net - flow.sent, spare, np.zeros(0, np.int64))
+
+
+def _serve_near(
+    problem: Problem, net: Ints, reached: Ints, counted: Bools, order: Ints, offered: Ints, guide: Guide
+) -> tuple[Ints, Ints]:
+    """As `_serve`, from payments that are nearly right: those counted and the others offered one by one."""
+    tail, to = problem.arc_tail, problem.arc_head - problem.first_village
+    sent = np.bincount(tail, guide.arcs, problem.n_roofs)
+    scale = np.minimum(1.0, net / np.maximum(sent, 1.0))
+    # Short by what doubles may be off, so that no roof sends more than it has.
+    arcs = np.maximum(np.floor(guide.arcs * scale[tail] - 1e-3), 0.0).astype(np.int64)
+    left = net.copy()
+    np.subtract.at(left, tail, arcs)
+    assert (left >= 0).all()
+    spare = np.zeros(problem.n_villages, np.int64)
+    np.add.at(spare, to, arcs)
+    found = np.zeros(problem.n_classes, np.int64)
+    first = np.concatenate([order[counted[order]], order[~counted[order]]])
+    none = np.zeros(0, np.int64)
+    for sequence, upto in ((first, reached), (offered, problem.count)):
+        fill(problem, sequence, found, arcs, left, spare, none, upto, guide.part, guide.threads)
+    return found, arcs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roofalloc.problem import Choice
+from roofalloc.problem import Choice, Floats
 
 from . import kernels
 from .dual import Dual
@@ -50,3 +50,11 @@ def round_options(dual: Dual) -> Choice:
         draws[target] = fills * field.units.capital
         reached[block.classes] = np.floor(np.clip(state.z, 0, block.counts) + 0.5).astype(np.int64)
     return Choice(option, reached, draws, None)
+
+
+def payments(dual: Dual) -> Floats:
+    """What the iterate pays along each arc, fen a year: (n_arcs,)."""
+    result = np.zeros(len(dual.field.problem.arc_tail))
+    for block, state in zip(dual.field.blocks, dual.states, strict=True):
+        result[block.arc] = np.maximum(state.x, 0.0) * dual.field.units.income
+    return result

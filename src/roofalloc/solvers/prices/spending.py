@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roofalloc.problem import RATE, Choice, Floats, Ints, Problem
+from roofalloc.problem import RATE, Ceiling, Choice, Floats, Ints, Problem
 
 from ..compiled import kernel
 from ..settle import finance, options_fit
@@ -30,14 +30,13 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
     (n_roofs,) options and (n_draws,) fen; None where what must be built does not fit, or cannot be financed
     """
     option = choice.option.copy()
-    uses, amounts = _limits(problem)
     rate = problem.source_rate[problem.draw_source] / RATE
     usual = np.zeros(problem.n_roofs)
     count = np.maximum(np.bincount(problem.draw_roof, minlength=problem.n_roofs), 1)
     np.add.at(usual, problem.draw_roof, rate)
     usual = (usual / count)[problem.option_roof]
     worth = income_price[problem.option_roof] * (problem.income - usual * problem.capital)
-    _step_down(problem, option, uses, amounts, worth)
+    _step_down(problem, option, worth)
     if not options_fit(problem, option):
         return None
     relative = income_price / max(float(income_price.max(initial=0.0)), 1e-300)
@@ -63,7 +62,7 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
         weak = on[np.argsort(worth[option[on]] / problem.capital[option[on]], kind="stable")]
         option[weak[: max(1, len(weak) // 100)]] = -1
         draws = finance(problem, option, None, relative)
-    _spend(problem, option, draws, uses, amounts, income_price, worth)
+    _spend(problem, option, draws, income_price, worth)
     return option, draws
 
 
@@ -122,17 +121,12 @@ def _caps(problem: Problem, option: Ints) -> Floats:
     return cap
 
 
-def _limits(problem: Problem) -> tuple[Ints, Ints]:
-    """Ceilings as rows over options, (n_ceilings, n_options), and their amounts."""
-    rows = [
-        np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0)
-        for c in problem.ceilings
-    ]
-    uses = np.array(rows, np.int64).reshape(len(rows), problem.n_options)
-    return uses, np.array([c.amount for c in problem.ceilings], np.int64)
+def _amount(problem: Problem, ceiling: Ceiling) -> Ints:
+    """What each option uses of a ceiling that holds it: (n_options,)."""
+    return problem.capital if ceiling.kind == "capital" else problem.watts
 
 
-def _step_down(problem: Problem, option: Ints, uses: Ints, amounts: Ints, worth: Floats) -> None:
+def _step_down(problem: Problem, option: Ints, worth: Floats) -> None:
     """Let roofs step down until ceilings and connection points hold; ``option`` changes in place."""
     if problem.n_points:
         on = np.flatnonzero((option >= 0) & (problem.point >= 0))
@@ -140,10 +134,11 @@ def _step_down(problem: Problem, option: Ints, uses: Ints, amounts: Ints, worth:
         for g in np.flatnonzero(load > problem.point_limit).tolist():
             inside = on[problem.point[on] == g]
             _shrink(problem, option, inside, problem.watts, int(load[g] - problem.point_limit[g]), worth)
-    for use, amount in zip(uses, amounts.tolist(), strict=True):
+    for ceiling in problem.ceilings:
         on = np.flatnonzero(option >= 0)
-        on = on[use[option[on]] > 0]
-        over = int(use[option[on]].sum()) - amount
+        on = on[ceiling.options[option[on]]]
+        use = _amount(problem, ceiling)
+        over = int(use[option[on]].sum()) - ceiling.amount
         if over > 0:
             _shrink(problem, option, on, use, over, worth)
 
@@ -173,8 +168,6 @@ def _spend(
     problem: Problem,
     option: Ints,
     draws: Ints,
-    uses: Ints,
-    amounts: Ints,
     income_price: Floats,
     worth: Floats,
 ) -> None:
@@ -185,9 +178,11 @@ def _spend(
     np.add.at(load, problem.point[at], problem.watts[option[at]])
     left = problem.source_amount.copy()
     np.subtract.at(left, problem.draw_source, draws)
-    room = amounts - uses[:, option[on]].sum(axis=1)
     space = problem.point_limit - load
-    which, ptr = _rows_of(uses)
+    which, ptr, use = _ceilings_of(problem)
+    room = np.array([c.amount for c in problem.ceilings], np.int64)
+    used = np.isin(np.repeat(np.arange(problem.n_options), np.diff(ptr)), option[on])
+    np.subtract.at(room, which[used], use[used])
     cap_ptr = np.searchsorted(problem.draw_option[0], np.arange(problem.n_draws + 1))
     draw_ptr = np.searchsorted(problem.draw_roof, np.arange(problem.n_roofs + 1))
     for _ in range(PASSES):
@@ -217,20 +212,28 @@ def _spend(
             left,
             which,
             ptr,
-            uses,
+            use,
             room,
         )
         if not moved:
             break
 
 
-def _rows_of(uses: Ints) -> tuple[Ints, Ints]:
-    """For each option the ceilings that it uses: their numbers, and where each option's begin."""
-    row, option = np.nonzero(uses)
-    order = np.argsort(option, kind="stable")
-    return row[order].astype(np.int64), np.searchsorted(option[order], np.arange(uses.shape[1] + 1)).astype(
-        np.int64
+def _ceilings_of(problem: Problem) -> tuple[Ints, Ints, Ints]:
+    """For each option the ceilings that hold it, by their places: those, where each option's begin, and uses.
+
+    The options of a roof are held by the same ceilings.
+    """
+    held = [np.flatnonzero(c.options) for c in problem.ceilings]
+    nothing = np.zeros(0, np.int64)
+    option = np.concatenate([nothing, *held])
+    use = np.concatenate(
+        [nothing, *(_amount(problem, c)[k] for c, k in zip(problem.ceilings, held, strict=True))]
     )
+    which = np.repeat(np.arange(len(held)), [len(k) for k in held])
+    by_option = np.argsort(option, kind="stable")
+    ptr = np.searchsorted(option[by_option], np.arange(problem.n_options + 1))
+    return which[by_option], ptr, use[by_option]
 
 
 @kernel
@@ -253,7 +256,7 @@ def _step_up(
     left: Ints,
     which: Ints,
     ptr: Ints,
-    uses: Ints,
+    use: Ints,
     room: Ints,
 ) -> int:
     """Let each candidate option replace its roof's where that fits and nets more; how many did."""
@@ -275,9 +278,8 @@ def _step_up(
             continue
         fits = True
         for e in range(ptr[k], ptr[k + 1]):
-            c = which[e]
-            used = uses[c, now] if now >= 0 else 0
-            if uses[c, k] - used > room[c]:
+            used = use[e + ptr[now] - ptr[k]] if now >= 0 else 0
+            if use[e] - used > room[which[e]]:
                 fits = False
                 break
         if not fits:
@@ -314,8 +316,8 @@ def _step_up(
             draws[d0 + d] = part[d]
         if g >= 0:
             space[g] -= watts[k] - w0
-        for c in range(len(room)):
-            room[c] -= uses[c, k] - (uses[c, now] if now >= 0 else 0)
+        for e in range(ptr[k], ptr[k + 1]):
+            room[which[e]] -= use[e] - (use[e + ptr[now] - ptr[k]] if now >= 0 else 0)
         option[i] = k
         moved += 1
     return moved
