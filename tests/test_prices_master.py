@@ -19,6 +19,7 @@ from roofalloc.solvers.base import Run
 from roofalloc.solvers.cuts import Hosting
 from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
+from roofalloc.solvers.prices.middle import one_market
 from roofalloc.solvers.prices.patterns import appraise, list_patterns
 from roofalloc.solvers.prices.prove import prove
 from roofalloc.solvers.prices.tree import prove_by_cases
@@ -163,6 +164,32 @@ def test_decided_plans_keep_every_rule_and_come_near_the_bound(flavour: dict[str
     assert best == pytest.approx(refined.bound, rel=0.02)
     for decisions in plans:
         assert faults(problem, decisions) == []
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids="".join)
+def test_the_prices_of_one_market_lead_to_the_best_bound(flavour: dict[str, Any]) -> None:
+    problem = compile_problem(ra.generate("town", 2, **flavour))
+    stage = first(problem)
+    crude = one_market(problem, stage, Run())
+    assert crude is not None
+    refined, known = refine(problem, stage, crude, Run()), refine(problem, stage, no_prices(problem), Run())
+    assert refined is not None
+    assert known is not None
+    assert refined.bound == pytest.approx(known.bound, rel=1e-6)
+    assert appraise(problem, stage, refined.frame.patterns, crude).bound >= refined.bound - 1e-6
+
+
+@given(instances())
+@QUICK
+def test_the_prices_of_one_market_exclude_nothing_attainable(instance: Instance) -> None:
+    problem = compile_problem(instance)
+    stage, best = first(problem), optimum(instance)
+    if not able(problem, stage) or best.status == "infeasible":
+        return
+    crude = one_market(problem, stage, Run())
+    assert crude is not None
+    value = float(best.best[stage.term.term]) * (-1 if stage.term.term == "-capital" else 1)
+    assert ra.bound(instance, certificate(problem, stage, crude)) >= value - 1e-9
 
 
 # --- proofs --------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ from roofalloc.audit import rounded_bound
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.instance import Instance
 from roofalloc.plan import Plan, Result
-from roofalloc.problem import Choice, Problem, Stage
-from roofalloc.solvers import registry
-from roofalloc.solvers.base import Answer, Run, Solve
+from roofalloc.problem import Choice, Decisions, Problem, Stage
+from roofalloc.solvers import highs, registry
+from roofalloc.solvers.base import PASS, Answer, Run, Solve
 from strategies import instances
 
 CASES = Path(__file__).parent / "acceptance"
@@ -457,6 +457,7 @@ def test_an_error_of_the_caller_is_not_swallowed(hamlet: Instance) -> None:
 @pytest.fixture
 def search_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Solve], None]:
     """Puts a function in the place of every variant."""
+    monkeypatch.setattr(registry, "lead", lambda variant: None)
     return lambda search: monkeypatch.setattr(registry, "load", lambda variant: search)
 
 
@@ -550,6 +551,45 @@ def test_a_solver_that_fails_or_lies_from_the_beginning_gives_a_sound_plan(
     result = ra.solve(instance)
     assert_sound(instance, result)
     assert result.status in ("feasible", "no_plan")
+
+
+def test_what_a_leader_passes_on_is_searched_from_its_plan(
+    hamlet: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[Decisions | None] = []
+
+    def lead(problem: Problem, stage: Stage, run: Run) -> Answer:
+        run.report(highs.solve(problem, stage, run).choice, None)
+        return PASS
+
+    def search(problem: Problem, stage: Stage, run: Run) -> Answer:
+        starts.append(run.start)
+        return Answer(None, None, "gap")
+
+    known = ra.solve(hamlet, solver="highs")
+    monkeypatch.setattr(registry, "lead", lambda variant: lead)
+    monkeypatch.setattr(registry, "load", lambda variant: search)
+    assert values(ra.solve(hamlet)) == values(known)
+    assert starts[0] is not None
+
+
+def test_a_leader_that_fails_still_gives_a_sound_plan(
+    hamlet: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "lead", lambda variant: _crash)
+    result = ra.solve(hamlet)
+    assert (result.stopped, result.messages) == ("failed", ("RuntimeError: a bug in a plug-in",))
+    assert_sound(hamlet, result)
+
+
+def test_a_town_is_proved_without_a_relaxation_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = ra.generate("town", 5)
+    known = ra.solve(instance, solver="highs", gap=0)
+    monkeypatch.setattr("roofalloc.solving.relax", _crash)
+    result = ra.solve(instance)
+    assert (result.stopped, values(result)) == ("proved", values(known))
+    assert result.objective[0].certified_bound is not None
+    assert_sound(instance, result)
 
 
 def test_a_failure_is_told(hamlet: Instance, search_with: Callable[[Solve], None]) -> None:

@@ -32,7 +32,7 @@ from .links import positions
 from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
-from .solvers.base import Answer, Run, Solve, Stopped, Variant
+from .solvers.base import PASS, Answer, Run, Solve, Stopped, Variant
 from .solvers.compiled import seconds_compiling, told
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
@@ -286,9 +286,8 @@ def _lexicographic(
             cancelled=lambda: journal.cancelled,
         )
         found = _Term(problem, stage, run, journal)
-        if registry.leads(variant, problem, stage):
-            found.follow(search)
-        else:
+        lead = registry.lead(variant)
+        if lead is None or not found.follow(lead):
             parts = problem.parts()
             found.solve(by_parts(search, parts) if len(parts) > 1 else search)
         if found.infeasible:
@@ -398,16 +397,18 @@ class _Term:
         return rounded_bound(self.problem.instance, self.term.term, score_bound)
 
     # --- the steps
-    def follow(self, search: Solve) -> None:
-        """Let a variant lead: its prices certify, its plans are offered."""
+    def follow(self, lead: Solve) -> bool:
+        """Let a variant lead: its prices certify, its plans are offered; whether that is all to be done."""
         if self._refuse():
-            return
+            return True
         self.phase = "search"
-        answer = self._search(search, self.run)
+        answer = self._search(lead, self.run)
+        if answer is PASS:
+            return False
         if answer.infeasible:
             answer = self._explain_infeasible(answer)
         if self.infeasible:
-            return
+            return True
         if self.certified is None:  # stopped before its prices came: everybody reached, nothing spent
             self._certify(Certificate(self.term.term))
         if self.decisions is None:
@@ -417,6 +418,7 @@ class _Term:
         self.stopped = answer.stopped
         if self.stopped in ("proved", "gap"):
             self.stopped = "proved" if self._closed(self._best_bound()) else "gap"
+        return True
 
     def solve(self, search: Solve) -> _Term:
         """Relax, certify, construct; then let a variant search."""
@@ -432,7 +434,7 @@ class _Term:
         relaxation = relax(self.problem, self.stage, self._until(0.5))
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent: never less is known
         if relaxation is not None:
-            self.run = replace(self.run, hosting=relaxation.hosting, prices=relaxation.prices)
+            self.run = replace(self.run, hosting=relaxation.hosting)
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
         if large and relaxation is not None and not self._closed(self.certified):
             self.phase = "start"

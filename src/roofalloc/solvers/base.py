@@ -43,7 +43,6 @@ class Run:
     seed, threads : for the back end; threads None is the back end's choice
     start : a plan to begin with, exact and feasible for the stage, or None
     hosting : rows valid for every plan that tighten what a connection point may carry
-    prices : of the relaxation, where one was solved
     reserve : take `Problem.reserve` off the incomes, so that every answer can be made exact
     fen : decide financing and debt in whole fen, rounded up per roof: exact, slow, and only `highs` does
     options : back end options of the user, verbatim
@@ -59,7 +58,6 @@ class Run:
     threads: int | None = None
     start: Decisions | None = None
     hosting: tuple[HostingRow, ...] = ()
-    prices: Prices | None = None
     reserve: bool = False
     fen: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +92,9 @@ class Answer:
     message: str = ""
 
 
+PASS = Answer(None, None, "gap")  # of a function that leads: the stage is left to the search
+
+
 class Solve(Protocol):
     """The one function of a variant."""
 
@@ -115,8 +116,8 @@ class Variant:
     extra : the extra of roofalloc that installs them; None for core dependencies
     exact : reaches the optimum, given time
     bounds : gives bounds of its own
-    leads : ``module:function``, (problem, stage) -> bool: whether for a stage the variant brings prices,
-        bounds and plans of its own, so that no relaxation is solved for it; None: never
+    lead : ``module:function``, another `Solve` that is asked first: it brings prices, bounds and plans of its
+        own, so that no relaxation is solved, or returns `PASS`; None: there is none
     terms : the kinds of terms it can optimise
     switches : the policy switches it keeps
     """
@@ -128,7 +129,7 @@ class Variant:
     extra: str | None = None
     exact: bool = True
     bounds: bool = True
-    leads: str | None = None
+    lead: str | None = None
     terms: frozenset[str] = frozenset({"people", "villages", "-capital", "-links", "fairness"})
     switches: frozenset[str] = frozenset(
         {"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"}

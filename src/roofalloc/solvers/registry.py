@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from roofalloc.errors import MissingExtraError, UsageError
-from roofalloc.problem import Problem, Stage
+from roofalloc.problem import Problem
 
 from .base import Solve, Variant
 
@@ -28,9 +28,9 @@ BUILT_IN = (
     Variant(
         name="prices",
         title="Prices first: a first-order dual, markets, windows and one tree",
-        home="roofalloc.solvers.prices:solve",
+        home="roofalloc.solvers.highs:solve",
         requires=("highspy", "numba"),
-        leads="roofalloc.solvers.prices:leads",
+        lead="roofalloc.solvers.prices:solve",
     ),
     Variant(
         name="highs",
@@ -96,16 +96,17 @@ def load(variant: Variant) -> Solve:
         raise MissingExtraError(
             f"solver {variant.name!r} needs {', '.join(missing)}; install with: pip install {what}"
         )
-    module, function = variant.home.split(":")
-    return cast(Solve, getattr(import_module(module), function))
+    return _function(variant.home)
 
 
-def leads(variant: Variant, problem: Problem, stage: Stage) -> bool:
-    """Whether a variant brings prices, bounds and plans of its own for a stage; see `Variant.leads`."""
-    if variant.leads is None:
-        return False
-    module, function = variant.leads.split(":")
-    return bool(getattr(import_module(module), function)(problem, stage))
+def lead(variant: Variant) -> Solve | None:
+    """Import what a variant asks first, if anything; see `Variant.lead`."""
+    return None if variant.lead is None else _function(variant.lead)
+
+
+def _function(home: str) -> Solve:
+    module, name = home.split(":")
+    return cast(Solve, getattr(import_module(module), name))
 
 
 def can(variant: Variant, problem: Problem) -> list[str]:

@@ -9,72 +9,56 @@
 `pairing...`          one roof a village: prices on villages, and each roof's best set of them
 ====================  ==============================================================================
 
-`solve` leads from one to the next. Where nothing of it applies, the whole model is given to HiGHS.
+`middle` is the short way of a town. Where nothing of it applies, the whole model is given to HiGHS.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from roofalloc.errors import UsageError
 from roofalloc.problem import Problem, Stage
 
-from ..base import Answer, Run
+from ..base import PASS, Answer, Run, Solve
 from ..compiled import watch
 
 LARGE = 20_000  # options, classes and arcs from which the engine leads
 MIDDLE = 1_000  # and from which the master is tried before the whole model
 
 
-def leads(problem: Problem, stage: Stage) -> bool:
-    """Whether the engine brings prices, bounds and plans of its own for a stage."""
-    if _size(problem) < LARGE or not problem.n_roofs:
-        return False
-    if problem.limits_links:
-        from . import pairing
-
-        return pairing.can(problem, stage)
-    from . import blocks
-
-    return blocks.can(problem, stage)
-
-
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
-    """Maximise the stage's term: by prices where the engine leads, else by HiGHS.
-
-    Options are those of HiGHS, with which the whole model is solved then.
+    """Maximise the stage's term by prices; `PASS` where the whole model is better given to HiGHS.
 
     Raises
     ------
     UsageError : options where the engine leads, which has none
     """
-    if leads(problem, stage):
+    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
+    if size >= LARGE and (engine := _engine(problem, stage)) is not None:
         if run.options:
             raise UsageError(
                 f"solver 'prices' has no options at this size ({', '.join(map(repr, run.options))}); "
                 "name the solver that they are for, such as highs"
             )
         watch()
-        if problem.limits_links:
-            from . import pairing
-
-            return pairing.solve(problem, stage, run)
-        from . import engine
-
-        return engine.solve(problem, stage, run)
-    if _size(problem) >= MIDDLE and not problem.limits_links and not run.options:
+        return engine(problem, stage, run)
+    if size >= MIDDLE and not problem.limits_links and not run.options:
         from . import middle
 
-        found = middle.solve(problem, stage, run)
-        if found is not None:
-            answer, plan = found
-            if answer.stopped == "proved" or run.cancelled() or run.seconds_left <= 0:
-                return answer
-            run = replace(run, start=plan)
-    from .. import highs
-
-    return highs.solve(problem, stage, run)
+        return middle.solve(problem, stage, run)
+    return PASS
 
 
-def _size(problem: Problem) -> int:
-    return problem.n_options + problem.n_classes + len(problem.arc_tail)
+def _engine(problem: Problem, stage: Stage) -> Solve | None:
+    """What brings a large problem's prices, bounds and plans."""
+    if not problem.n_roofs:
+        return None
+    if problem.limits_links:
+        from . import pairing
+
+        return pairing.solve if pairing.can(problem, stage) else None
+    from . import blocks
+
+    if not blocks.can(problem, stage):
+        return None
+    from . import engine
+
+    return engine.solve

@@ -1,19 +1,23 @@
-"""A town's size: the master at the relaxation's prices, and scores refuted from the bound down.
+"""A town's size: the master from the prices of one market, and scores refuted from the bound down.
 
 The link-free master over listed combinations is so small here that a score is refuted in less time than the
-whole model takes to find its first plan.
+whole model takes to find its first plan. Crude prices are enough to begin with: those of the LP in which
+every roof may pay every village.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import highspy
 import numpy as np
 
 from roofalloc.problem import Decisions, Problem, Stage
 
-from ..base import Answer, Run
-from ..model import level_met
+from ..base import PASS, Answer, Run
+from ..highs_lp import pass_lp, stop_on
+from ..model import build, level_met
+from ..relaxation import Prices, read_prices
 from ..settle import floors_met, settle
 from .master import able, refine
 from .prove import prove
@@ -22,31 +26,44 @@ from .tree import as_choice
 FAR = 100  # steps below the bound that a first plan is looked for
 
 
-def solve(problem: Problem, stage: Stage, run: Run) -> tuple[Answer, Decisions | None] | None:
-    """Maximise a stage's term to proof, or give the best found by then: the whole model may start from it.
-
-    Returns
-    -------
-    An answer, and the best plan; None where the master does not apply.
-    """
-    if not able(problem, stage) or float(problem.step(stage.term)) <= 0 or run.fen or run.reserve:
-        return None
-    prices = run.prices
-    if prices is None:
-        return None
+def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
+    """Maximise a stage's term to proof; `PASS` where it is not reached: HiGHS goes on from the best plan."""
+    step = float(problem.step(stage.term))
+    if not able(problem, stage) or step <= 0 or problem.parts():
+        return PASS
     run = replace(run, threads=1)
-    refined = refine(problem, stage, prices, run)
+    prices = one_market(problem, stage, run)
+    refined = None if prices is None else refine(problem, stage, prices, run)
     if refined is None or refined.optimum is None:
-        return None
+        return PASS
+    run.certify(refined.prices)
     best = _Plans(problem, stage, run)
     best.offer(settle(problem, as_choice(problem, refined.optimum), stage))
-    step = float(problem.step(stage.term))
     # Without a plan, scores down to FAR below the bound are tried.
     known = max(best.score, refined.bound - FAR * step)
     bound = prove(refined, run, best.offer, known)
     if best.plan is not None and bound - best.score < step * (1 - 1e-6):
-        return Answer(None, best.score, "proved"), best.plan
-    return Answer(None, bound, "gap"), best.plan
+        return Answer(None, best.score, "proved")
+    if run.cancelled() or run.seconds_left <= 0:
+        return Answer(None, bound, "cancelled" if run.cancelled() else "time")
+    return PASS
+
+
+def one_market(problem: Problem, stage: Stage, run: Run) -> Prices | None:
+    """Prices of the LP in which every roof may pay every village, so that they share one price of income.
+
+    None where that has no optimum, or there was no time.
+    """
+    everywhere = np.ones(problem.n_villages, bool)
+    model = build(problem, stage, projected=True).extended([everywhere], ())
+    highs = pass_lp(model.cost, model.lower, model.upper, model.matrix, model.row_lower, model.row_upper)
+    stop_on(highs, run)
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
+    dual = np.array(highs.getSolution().row_dual)
+    village = max(0.0, -dual[-1]) * model.score_unit / (model.income_unit / 100)
+    return replace(read_prices(model, dual), village=village * everywhere)
 
 
 class _Plans:
