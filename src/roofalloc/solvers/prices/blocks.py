@@ -120,22 +120,21 @@ def build_field(problem: Problem, stage: Stage) -> Field:
     ]
     held: dict[int, int] = {}
     held_capital: dict[int, int] = {}
-    new_capital = np.where(problem.new[problem.option_roof], problem.capital, 0)
-    uses: list[tuple[Ints, float, float]] = []  # use by option, amount, fixed price
+    new = np.flatnonzero(problem.new[problem.option_roof])
+    uses: list[tuple[Ints, float, float]] = []  # options that use it, amount, fixed price
     for c in problem.ceilings:
-        each = np.where(c.options, problem.capital if c.kind == "capital" else problem.watts, 0)
-        uses.append((each, float(c.amount), -1.0))
+        uses.append((np.flatnonzero(c.options), float(c.amount), -1.0))
     kinds = [c.kind for c in problem.ceilings]
     for h in stage.held:
         if h.term.term == "-capital":
             held_capital[h.position] = problem.n_sources + len(uses)
-            uses.append((new_capital, float(h.level) * 100, -1.0))
+            uses.append((new, float(h.level) * 100, -1.0))
             kinds.append("capital")
         else:
             held[h.position] = len(rows)
             rows.append((problem.gains(h.term) / WEIGHT, float(h.level)))
     if minimise:
-        uses.append((new_capital, 0.0, 1.0))
+        uses.append((new, 0.0, 1.0))
         kinds.append("capital")
 
     listed = _listed(problem) & ~_straddling(problem)
@@ -146,8 +145,8 @@ def build_field(problem: Problem, stage: Stage) -> Field:
     first_point = problem.n_sources + len(uses)
     points = {int(g): first_point + at for at, g in enumerate(hard.tolist())}
     for g in hard.tolist():
-        inside = problem.point[problem.option_roof] == g
-        uses.append((np.where(inside, problem.watts, 0), float(problem.point_limit[g]), -1.0))
+        inside = np.flatnonzero(problem.point[problem.option_roof] == g)
+        uses.append((inside, float(problem.point_limit[g]), -1.0))
         kinds.append("watts")
     power = max(1.0, float(problem.watts.mean())) * units.capital / max(1.0, float(problem.capital.mean()))
     per = np.array(
@@ -159,15 +158,19 @@ def build_field(problem: Problem, stage: Stage) -> Field:
         [-1.0] * problem.n_sources + [f if f < 0 else units.capital / 100 / units.score for _, _, f in uses]
     )
     heads = np.array([max(1.0, float(r.max(initial=0.0))) for r, _ in rows])
+    by_resource = [
+        (problem.watts if kind == "watts" else problem.capital)[options] / unit
+        for (options, _, _), kind, unit in zip(uses, kinds, per[problem.n_sources :], strict=True)
+    ]
+    number = np.repeat(np.arange(len(uses)), np.array([len(options) for options, _, _ in uses], np.int64))
     use_matrix = sp.csr_matrix(
-        np.array([each / u for (each, _, _), u in zip(uses, per[problem.n_sources :], strict=True)]).reshape(
-            len(uses), problem.n_options
-        )
-        if problem.n_options * max(1, len(uses)) < 20_000_000
-        else sp.vstack(
-            [sp.csr_matrix(each / u) for (each, _, _), u in zip(uses, per[problem.n_sources :], strict=True)]
-        )
-    ).T.tocsr()
+        (
+            np.concatenate([np.zeros(0), *by_resource]),
+            (np.concatenate([np.zeros(0, np.int64), *(options for options, _, _ in uses)]), number),
+        ),
+        shape=(problem.n_options, len(uses)),
+    )
+    use_matrix.eliminate_zeros()
     row_matrix = sp.csr_matrix((problem.n_classes, 0))
     if rows:
         row_matrix = sp.vstack(

@@ -230,7 +230,7 @@ def _ceilings_of(problem: Problem) -> tuple[Ints, Ints, Ints]:
     use = np.concatenate(
         [nothing, *(_amount(problem, c)[k] for c, k in zip(problem.ceilings, held, strict=True))]
     )
-    which = np.repeat(np.arange(len(held)), [len(k) for k in held])
+    which = np.repeat(np.arange(len(held)), np.array([len(k) for k in held], np.int64))
     by_option = np.argsort(option, kind="stable")
     ptr = np.searchsorted(option[by_option], np.arange(problem.n_options + 1))
     return which[by_option], ptr, use[by_option]
