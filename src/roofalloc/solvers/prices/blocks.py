@@ -121,9 +121,8 @@ def build_field(problem: Problem, stage: Stage) -> Field:
     held: dict[int, int] = {}
     held_capital: dict[int, int] = {}
     new = np.flatnonzero(problem.new[problem.option_roof])
-    uses: list[tuple[Ints, float, float]] = []  # options that use it, amount, fixed price
-    for c in problem.ceilings:
-        uses.append((np.flatnonzero(c.options), float(c.amount), -1.0))
+    # Options that use it, amount, fixed price.
+    uses = [(np.flatnonzero(c.options), float(c.amount), -1.0) for c in problem.ceilings]
     kinds = [c.kind for c in problem.ceilings]
     for h in stage.held:
         if h.term.term == "-capital":
