@@ -18,10 +18,11 @@ from numba.core import caching
 import roofalloc as ra
 from campaign import verdict
 from oracle import optimum
+from roofalloc import compiled
 from roofalloc.audit import bound as audit_bound
 from roofalloc.instance import Floor, Instance
 from roofalloc.problem import Choice, Decisions, Problem, Stage, compile_problem
-from roofalloc.solvers import compiled, prices
+from roofalloc.solvers import prices
 from roofalloc.solvers.base import Run
 from roofalloc.solvers.prices import blocks, engine
 from roofalloc.solvers.prices.blocks import build_field, can

@@ -26,6 +26,7 @@ import polars as pl
 from . import __version__
 from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
+from .compiled import seconds_compiling, told
 from .errors import SolverError, UsageError
 from .instance import Instance, Term
 from .links import positions
@@ -33,7 +34,6 @@ from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
 from .solvers.base import PASS, Answer, Run, Solve, Stopped, Variant
-from .solvers.compiled import seconds_compiling, told
 from .solvers.conflict import Conflict, explain
 from .solvers.model import level_met
 from .solvers.parts import by_parts

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -238,12 +239,8 @@ def _plain(loop: Callable[..., Any]) -> Callable[..., Any]:
     return loop
 
 
+@cache
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    from numba import njit
+    from ..compiled import kernel
 
-    if loop.__name__ not in _loops:
-        _loops[loop.__name__] = njit(cache=True)(loop)
-    return _loops[loop.__name__]
-
-
-_loops: dict[str, Callable[..., Any]] = {}
+    return kernel(loop)

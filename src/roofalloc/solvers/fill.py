@@ -87,7 +87,7 @@ def fill(
 def _kernel(compiled: bool) -> Callable[..., Any]:
     if not compiled:
         return _fill
-    from .compiled import kernel
+    from roofalloc.compiled import kernel
 
     return kernel(_fill)
 

@@ -14,11 +14,11 @@
 
 from __future__ import annotations
 
+from roofalloc.compiled import watch
 from roofalloc.errors import UsageError
 from roofalloc.problem import Problem, Stage
 
 from ..base import PASS, Answer, Run, Solve
-from ..compiled import watch
 
 LARGE = 20_000  # options, classes and arcs from which the engine leads
 MIDDLE = 1_000  # and from which the master is tried before the whole model

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roofalloc.compiled import inner_kernel, kernel
 from roofalloc.problem import Bools, Floats, Ints
-
-from ..compiled import inner_kernel, kernel
 
 if TYPE_CHECKING:
     from .blocks import Block

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..compiled import kernel
+from roofalloc.compiled import kernel
+
 from .pairing_money import cost_of, first_above, slope_of
 from .pairing_villages import EPS
 

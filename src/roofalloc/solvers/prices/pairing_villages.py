@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiled import kernel
+from roofalloc.compiled import kernel
 
 EPS = 1e-9
 

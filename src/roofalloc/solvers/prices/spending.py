@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from roofalloc.compiled import kernel
 from roofalloc.problem import RATE, Ceiling, Choice, Floats, Ints, Problem
 
-from ..compiled import kernel
 from ..settle import finance, options_fit
 
 PASSES = 3
