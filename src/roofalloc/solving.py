@@ -541,10 +541,11 @@ class _Term:
             slack = min(slack, step / 2)
         return self.score if self.score - bound <= slack else None
 
-    def _prove(self, proof: Prices | Certificate) -> None:
+    def _prove(self, proof: Prices | Certificate) -> float | None:
         if not isinstance(proof, Certificate):
             proof = certificate(self.problem, self.stage, proof)
         self._certify(proof)
+        return None if self.certified is None else float(self.certified)
 
     def _certify(self, prices: Certificate) -> None:
         """Have the auditor evaluate prices; keep them where they prove more than what is known."""

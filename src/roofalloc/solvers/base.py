@@ -49,7 +49,8 @@ class Run:
     executor : where independent work may run, the user's own; None: threads of this process
     cancelled : true once the user wants to stop; ask it often
     report : call with each better choice (or exact decisions), and with the bound (a score; None: unknown)
-    certify : call with prices, or a certificate, that prove a better bound; the auditor evaluates them
+    certify : call with prices, or a certificate, that prove a better bound; the auditor evaluates them;
+        back comes the best bound on the score that is certified so far, if any
     """
 
     gap: float = 1e-4
@@ -64,7 +65,7 @@ class Run:
     executor: Executor | None = None
     cancelled: Callable[[], bool] = lambda: False
     report: Callable[[Choice | Decisions | None, float | None], None] = lambda choice, bound: None
-    certify: Callable[[Prices | Certificate], None] = lambda proof: None
+    certify: Callable[[Prices | Certificate], float | None] = lambda proof: None
 
     @property
     def seconds_left(self) -> float:

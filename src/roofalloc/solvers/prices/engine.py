@@ -52,6 +52,8 @@ class Best:
         self.decisions: Decisions | None = None
         self.score, self.bound = -math.inf, math.inf
         self.prices: Prices | None = None
+        self.priced = math.inf  # what the prices prove block by block
+        self.certified: Prices | None = None  # the prices that the auditor saw last
         self.least = least(problem, stage)
         self.proof: Certificate | None = None
         self.failure = ""
@@ -73,9 +75,19 @@ class Best:
     def limit(self, bound: float, prices: Prices) -> None:
         """Take a bound of prices in where it is better, with what doubles may be off."""
         bound += doubt(self.problem, self.stage, prices)
-        if bound < self.bound:
-            self.bound, self.prices = bound, prices
-            self.run.report(None, bound)
+        if bound < self.priced:
+            self.priced, self.prices = bound, prices
+            self.lower(bound)
+
+    def certify(self) -> None:
+        """Have the best prices certified.
+
+        That may say more than they said here, where connection points between blocks are only priced.
+        """
+        if self.prices is not None and self.prices is not self.certified:
+            self.certified = self.prices
+            known = self.run.certify(self.prices)
+            self.lower(math.inf if known is None else known)
 
     @property
     def impossible(self) -> bool:
@@ -83,7 +95,7 @@ class Best:
         return self.bound < self.least
 
     def lower(self, bound: float) -> None:
-        """Take in a bound that search proved."""
+        """Take in a bound that search or the auditor proved."""
         if bound < self.bound:
             self.bound = bound
             self.run.report(None, bound)
@@ -111,8 +123,7 @@ class Best:
         """What it has come to, with the proof handed in."""
         if self.impossible and self.decisions is None:
             return Answer(None, None, "proved", infeasible=True)
-        if self.prices is not None:
-            self.run.certify(self.prices)
+        self.certify()
         if self.proof is not None:
             self.run.certify(self.proof)
         why: Stopped = "gap"
@@ -172,6 +183,8 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
             )
             if settled or (k >= FIRST_PLAN and moved < run.gap):
                 best.offer(plan(method.result(k, 0), run.threads))
+                if not (alone or best.over):
+                    best.certify()
             if settled or best.over:
                 break
         if best.decisions is None and k and not best.impossible:
