@@ -18,10 +18,10 @@ from ..base import PASS, Answer, Run
 from ..highs_lp import pass_lp, stop_on
 from ..model import build, level_met
 from ..relaxation import Prices, read_prices
-from ..settle import floors_met, settle
+from ..settle import floors_met, options_fit
+from .decide import Decider
 from .master import able, refine
 from .prove import prove
-from .tree import as_choice
 
 FAR = 100  # steps below the bound that a first plan is looked for
 
@@ -38,7 +38,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         return PASS
     run.certify(refined.prices)
     best = _Plans(problem, stage, run)
-    best.offer(settle(problem, as_choice(problem, refined.optimum), stage))
+    best.offer(Decider(refined, run, best.offer).pay(refined.optimum))
     # Without a plan, scores down to FAR below the bound are tried.
     known = max(best.score, refined.bound - FAR * step)
     bound = prove(refined, run, best.offer, known)
@@ -78,6 +78,8 @@ class _Plans:
     def offer(self, decisions: Decisions | None) -> float:
         """Take a plan in where it is sound and better; the best score."""
         if decisions is None or not floors_met(self.problem, decisions.reached):
+            return self.score
+        if not options_fit(self.problem, decisions.option):
             return self.score
         if level_met(self.problem, self.stage, decisions):
             score = float(self.problem.score(self.stage.term, decisions))
