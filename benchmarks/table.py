@@ -463,6 +463,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="roofalloc-table-") as place:
         folder = Path(place)
         os.environ["NUMBA_CACHE_DIR"] = str(folder / "kernels")
+        # An installed package comes as bytecode; a source tree has to be let write its own.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if given.determinism:
             wrong = determined(rows, folder, given)
         else:
