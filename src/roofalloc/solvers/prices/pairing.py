@@ -33,12 +33,14 @@ FREE = 1e4  # width of a box that is none
 TIGHT = 2e-6  # LP and bound so close, as a part of the bound, are one
 SHORTFALL = 100.0  # fen that a fractional solution may lack
 WHOLE = 1 - 1e-3
-PLAN_SECONDS = 20.0  # of a MIP for a plan
+EFFORT = 20_000_000  # of a MIP for a plan, see `decide`
 NEAR = 0.2  # reduced cost of the columns in it
+MOST = 12_000  # of them
 AREA = 60  # villages decided anew together
 FAILURES = 25  # in a row, after which there is no more to be won
-PROOF_SECONDS = 300.0
-MOST_PROVED = 60_000  # columns in the MIP of a proof
+FEW = 5  # steps between value and bound: fewer, and scores are refuted from the bound down
+MOST_PROVED = 150_000  # columns in the MIP of a proof
+PROOF_WORK = 5_000_000  # steps of one option's search for sets there
 
 
 def can(problem: Problem, stage: Stage) -> bool:
@@ -107,6 +109,12 @@ class _Search:
         self.bound, self.point, self.found = found.bound, found.point, found
         self.run.report(None, found.bound)
         return True
+
+    def lower(self, bound: float) -> None:
+        """Take in a bound that search proved."""
+        if bound < self.bound:
+            self.bound = bound
+            self.run.report(None, bound)
 
     @property
     def closed(self) -> bool:
@@ -281,7 +289,7 @@ class _Search:
         for _ in range(6):
             if self.stopped:
                 return False
-            chosen, _ = decide(master, some, self.run, PLAN_SECONDS, gap, begin)
+            chosen, _ = decide(master, some, self.run, EFFORT, gap, begin)
             if chosen is None or float(some.value[chosen].sum()) <= self.score + 1e-9:
                 return False
             short, price, draws = master.shortfall(some, chosen.astype(float))
@@ -337,7 +345,10 @@ class _Search:
             idle = np.diff(columns.ptr) == 0
             fixed = np.flatnonzero(chosen & ~touched & ~idle)
             allowed = self._apart(fixed) & (touched | idle) | np.isin(pair, pair[fixed])
-            allowed = allowed & (cost <= min(width, self.bound - self.score)) | chosen
+            allowed = allowed & (cost <= min(width, self.found.bound - self.score))
+            some = np.flatnonzero(allowed)
+            allowed[some[np.argsort(cost[some], kind="stable")[MOST:]]] = False
+            allowed |= chosen
             if self._decide(allowed, chosen):
                 failed = 0
             else:
@@ -370,36 +381,56 @@ class _Search:
 
     # --- proof
     def _prove(self) -> Iterator[None]:
-        """Refute every better value, or find it: a MIP over all columns that a better plan could have."""
-        problem, pricing = self.problem, self.pricing
-        if len(pricing.rows.floors):
+        """Refute scores from the bound down, or find plans that attain them.
+
+        Where value and bound are far apart, whatever is better than the value is asked for at once.
+        """
+        if len(self.pricing.rows.floors) or self.found is None:
             return  # a column's demands are the best at its prices; others may be needed to meet floors
-        while not self.closed and not self.stopped and self.found is not None:
-            target = self.score + self.step if self.decisions is not None and self.step > 0 else -np.inf
-            gap = self.bound - target + 1e-6 if np.isfinite(target) else self.bound + 1.0
-            losses = pricing.losses(self.found)
-            columns, complete = near(pricing, self.found, losses, gap, gap)
-            if not complete or len(columns) > MOST_PROVED:
+        step = self.step
+        while not self.closed and not self.stopped:
+            target = -np.inf
+            if self.decisions is not None and step > 0:
+                target = np.floor(self.bound / step + 1e-6) * step
+                if target - self.score > FEW * step:
+                    target = self.score + step
+            refuted = self._refute(float(target))
+            if refuted is None:
                 return
-            master = Master(pricing, losses <= gap, np.zeros(problem.n_options, np.int64))
-            for price in self.master.cuts:
-                master.add_cut(price)
-            while not self.stopped:
-                goal = None if not np.isfinite(target) else target - 1e-6
-                step = max(absolute_gap(problem, self.stage), 1e-9)
-                chosen, solved = decide(master, columns, self.run, PROOF_SECONDS, step, None, goal)
-                if chosen is None:
-                    if solved:
-                        self.proved = self.decisions is not None
-                        self.infeasible = self.decisions is None
-                    return
-                short, price, draws = master.shortfall(columns, chosen.astype(float))
-                if short > 1e-3 and not np.isinf(short):
-                    master.add_cut(price)
-                    continue
-                if draws is None:
-                    return
-                if not self.offer(self._plan(columns.take(np.flatnonzero(chosen)), draws)):
-                    return
-                break
+            if refuted and np.isfinite(target):
+                self.lower(max(float(target) - step, self.score))
+            elif refuted:
+                self.proved = self.decisions is not None
+                self.infeasible = self.decisions is None
             yield
+
+    def _refute(self, target: float) -> bool | None:
+        """Whether no plan scores ``target`` or more: a MIP over all columns that one could have.
+
+        False where a better plan is found, None where it remains open.
+        """
+        problem, pricing, found = self.problem, self.pricing, self.found
+        assert found is not None
+        known = np.isfinite(target)
+        gap = found.bound - target + 1e-6 if known else found.bound + 1.0
+        losses = pricing.losses(found)
+        columns, complete = near(pricing, found, losses, gap, gap, PROOF_WORK)
+        if not complete or len(columns) > MOST_PROVED:
+            return None
+        master = Master(pricing, losses <= gap, np.zeros(problem.n_options, np.int64))
+        for price in self.master.cuts:
+            master.add_cut(price)
+        step = max(absolute_gap(problem, self.stage), 1e-9)
+        while not self.stopped:
+            goal = target - 1e-6 if known else None
+            chosen, solved = decide(master, columns, self.run, None, step, None, goal)
+            if chosen is None:
+                return True if solved else None
+            short, price, draws = master.shortfall(columns, chosen.astype(float))
+            if short > 1e-3 and not np.isinf(short):
+                master.add_cut(price)
+                continue
+            if draws is None:
+                return None
+            return False if self.offer(self._plan(columns.take(np.flatnonzero(chosen)), draws)) else None
+        return None

@@ -141,11 +141,12 @@ def columns(pricing: Pricing, found: Evaluation, option: Ints, size: Ints, point
 
 
 def near(
-    pricing: Pricing, found: Evaluation, losses: Floats, gap: float, gap_of_sets: float
+    pricing: Pricing, found: Evaluation, losses: Floats, gap: float, gap_of_sets: float, work: int = WORK
 ) -> tuple[Columns, bool]:
     """Every column whose reduced cost is at most ``gap`` (of several villages: ``gap_of_sets``).
 
-    Returns them, and whether they are all: options with very many sets give only the best of them.
+    Returns them, and whether they are all: options with very many sets, more than ``work`` steps find, give
+    only the best of them.
     """
     from . import pairing_kernels as kernels
 
@@ -180,7 +181,7 @@ def near(
                 n = kernels.near_several(
                     k, found.worth[k] - width + losses[k], pricing.most_villages, i, pricing.link_ptr,
                     pricing.link, f.ptr, f.pay, f.worth, f.hull_ptr, f.hull_pay, f.hull_worth,
-                    found.point.village, pricing.curve_ptr[k], length[k], net, cost, WORK, sizes, points,
+                    found.point.village, pricing.curve_ptr[k], length[k], net, cost, work, sizes, points,
                 )  # fmt: skip
                 if n >= 0 or width < 1e-3:
                     break
@@ -487,7 +488,7 @@ def decide(
     master: Master,
     c: Columns,
     run: Run,
-    seconds: float,
+    effort: int | None,
     gap: float,
     start: Bools | None = None,
     target: float | None = None,
@@ -496,7 +497,7 @@ def decide(
 
     Parameters
     ----------
-    seconds, gap : when to stop; gap is absolute
+    effort, gap : when to stop: nodes times entries of the matrix (None: never), and the absolute gap
     start : (n,) a choice to begin with
     target : a value that must be reached
 
@@ -521,7 +522,8 @@ def decide(
     if start is not None and len(c):
         highs.setSolution(len(c), np.arange(len(c), dtype=np.int32), start.astype(float))
     stop_on(highs, run)
-    highs.setOptionValue("time_limit", min(seconds, run.seconds_left))
+    if effort is not None:
+        highs.setOptionValue("mip_max_nodes", effort // max(1, full.nnz))
     highs.setOptionValue("mip_rel_gap", 0.0)
     highs.setOptionValue("mip_abs_gap", gap)
     highs.run()
