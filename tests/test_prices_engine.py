@@ -78,7 +78,7 @@ def test_what_brute_force_finds_is_never_excluded_and_no_plan_breaks_a_rule(arcs
     led: list[Stage] = []
 
     @given(instances(plain=True))
-    @settings(QUICK, max_examples=60)
+    @settings(QUICK, max_examples=20)
     def agree(instance: Instance) -> None:
         with leading(arcs) as here:
             wrong, _ = verdict(instance, "prices", may_leave_a_gap=True)
@@ -86,7 +86,7 @@ def test_what_brute_force_finds_is_never_excluded_and_no_plan_breaks_a_rule(arcs
         assert wrong == []
 
     agree()
-    assert len(led) > 40
+    assert len(led) > 13
 
 
 @pytest.mark.parametrize("arcs", [ONE, 200])
@@ -354,7 +354,7 @@ def random_choice(problem: Problem, draw: Any) -> Choice:
 
 
 @given(instances(plain=True), st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=120)
+@settings(QUICK, max_examples=50)
 def test_spending_breaks_no_limit(instance: Instance, draw: Any) -> None:
     found = led_first(instance)
     if found is None:
