@@ -28,11 +28,14 @@ MARGIN = 1e-6  # of a person: what floats may be off
 POLISH = 0.06, 0.03  # reduced costs of patterns and of classes when the last score is looked for
 POLISH_GAP, POLISH_EFFORT = 0.05, 4 * EFFORT
 ALL_SOURCES = 1e9  # no financing is fixed
+LEVELS = 1e6  # of village prices that count as different
 FEW = 200.0  # scores between bound and best that are taken one by one
 
 
 class Prover(Decider):
     """Refutes scores, or finds plans that attain them."""
+
+    reserve = False
 
     def core(self, target: float, part: float = 1.0) -> Extent:
         """All that a plan of this score may take; with less than one ``part``, the likeliest of it."""
@@ -46,29 +49,37 @@ class Prover(Decider):
         )
 
     def window(self, frame: Frame, at: Extent) -> Window:
-        """An LP without the reserve: it must hold every plan."""
-        return Window(frame, self.cuts, at, self.refined.prices, self.seen, self.run)
+        """An LP with the reserve, so that its points can be paid in whole fen; without, it holds every plan."""
+        seen = self.seen
+        return Window(frame, self.cuts, at, self.refined.prices, seen, self.run, reserve=self.reserve)
 
-    def search(self, at: Extent, target: float, any_will_do: bool) -> tuple[str, Optimum | None]:
+    def search(
+        self, at: Extent, target: float, any_will_do: bool, whole: bool = True
+    ) -> tuple[str, Optimum | None]:
         """Whether an extent holds a plan that scores ``target``: "none", "found" with a point, "open".
 
-        The point is the best, or the first where ``any_will_do``.
+        The point is the best, or the first where ``any_will_do``. Unless ``whole``, classes may be fractions
+        as long as what those of like worth add to the score is whole: a relaxation that takes few decisions.
         """
         frame = self.frame
         window = self.window(frame, at)
-        n = window.n_p + window.n_z
-        integer = np.zeros(len(window.cost), bool)
-        integer[:n] = True
-        upper = window.upper.copy()
-        upper[len(upper) - window.n_slack :] = 0
-        lowest = target - 0.01 * float(self.problem.step(self.stage.term) or 0)
+        step = float(self.problem.step(self.stage.term) or 0)
+        n = window.n_p if not whole else window.n_p + window.n_z
+        rows = sp.csr_matrix((0, len(window.cost))) if whole else self.totals(window, step)
+        n_t = rows.shape[0]
+        integer = np.zeros(len(window.cost) + n_t, bool)
+        integer[:n] = integer[len(window.cost) :] = True
+        upper = np.append(window.upper, np.full(n_t, np.inf))
+        upper[len(window.cost) - window.n_slack : len(window.cost)] = 0
+        lowest = target - 0.01 * step
+        matrix = sp.vstack([window.matrix, sp.csr_matrix(window.cost)])
         highs = pass_lp(
-            window.cost,
+            np.append(window.cost, np.zeros(n_t)),
             np.zeros(len(upper)),
             upper,
-            sp.vstack([window.matrix, sp.csr_matrix(window.cost)], format="csc"),
-            np.append(window.row_lower, -np.inf),
-            np.append(window.row_upper, window.constant - lowest / frame.score_unit),
+            sp.bmat([[matrix, None], [rows, -sp.eye(n_t)]] if n_t else [[matrix]], format="csc"),
+            np.concatenate([window.row_lower, [-np.inf], np.zeros(n_t)]),
+            np.concatenate([window.row_upper, [window.constant - lowest / frame.score_unit], np.zeros(n_t)]),
             integer,
         )
         stop_on(highs, self.run)
@@ -89,8 +100,25 @@ class Prover(Decider):
         if highs.getInfo().primal_solution_status == highspy.kSolutionStatusFeasible:
             columns = np.array(highs.getSolution().col_value)
             columns[integer] = np.rint(columns[integer])
-            return "found", window.read(columns, np.zeros(len(window.row_upper)))
+            return "found", window.read(columns[: len(window.cost)], np.zeros(len(window.row_upper)))
         return ("none" if status == highspy.HighsModelStatus.kInfeasible else "open"), None
+
+    def totals(self, window: Window, step: float) -> sp.csr_matrix:
+        """Rows of what classes of like worth add to the score, in steps of it: (n_totals, n_columns).
+
+        Of like worth: of one village price, counted by the same floors and held terms.
+        """
+        frame = self.frame
+        price = self.refined.prices.village
+        level = np.rint(price / max(float(price.max(initial=0.0)), 1e-300) * LEVELS).astype(np.int64)
+        counted = (frame.covers != 0).T.astype(np.int64) @ (1 << np.arange(len(frame.cover_level)) % 62)
+        keys = np.stack([level[self.problem.class_village], counted])[:, window.cls]
+        group = np.unique(keys, axis=1, return_inverse=True)[1].ravel()
+        gain = frame.gain[window.cls] * frame.score_unit / step
+        on = (np.bincount(group)[group] > 1) & (gain > 0)
+        of, group = np.unique(group[on], return_inverse=True)
+        columns = window.n_p + np.flatnonzero(on)
+        return sp.csr_matrix((np.rint(gain[on]), (group, columns)), shape=(len(of), len(window.cost)))
 
     def polish(self, target: float, best: float) -> float:
         """Look once more for a plan of this score: the best options of a window, then whole classes for them.
@@ -188,9 +216,17 @@ def _attain(
     A point that cannot be paid adds the village sets that show it, and the search goes on. The best score
     known comes second.
     """
+    # Fractions say nothing where the score is the capital.
+    whole = bool(prover.frame.expense.any())
+    prover.reserve = part < 1  # a part refutes nothing: only what can be paid is of use
     while True:
         at = prover.core(target, part)
         prover.converge(prover.frame, at, ROUNDS)
+        if not whole and any_will_do:
+            status, found = prover.search(at, target, True, whole=False)
+            if status != "found":
+                return status, best
+            whole = True
         status, found = prover.search(at, target, any_will_do)
         if found is None:
             return status, best
