@@ -26,11 +26,12 @@ from roofalloc.solvers.relaxation import certificate
 from strategies import certificates, decimals, records
 
 SUMS = ("people", "people@1", "villages")
+PRICES = 4  # of one instance: making it takes longer than a bound
 thorough = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 some = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 
@@ -53,18 +54,23 @@ def with_pairing(draw: st.DrawFn, instance: Instance, found: Certificate) -> Cer
 @given(st.data())
 def test_no_plan_is_better_than_the_bound_of_any_prices_on_pairing(data):
     instance = data.draw(paired())
-    outcomes = list(Oracle(instance).outcomes())
-    assume(outcomes)
     oracle = Oracle(instance)
+    outcomes = list(oracle.outcomes())
+    assume(outcomes)
     for position, term in enumerate(t.term for t in instance.policy.objective):
         if term in ("fairness", "-links"):
             break
-        found = with_pairing(data.draw, instance, data.draw(certificates(instance, term)))
-        found = replace(found, villages={}, implied={}, regions={})
-        plan = data.draw(st.sampled_from(outcomes))
-        held = [oracle.value(t.term, plan) for t in instance.policy.objective[:position]]
         sign = -1 if term.startswith("-") else 1
-        assert bound(instance, found, held) >= sign * oracle.value(term, plan)
+        # The earlier terms are held where some plan has them; the best of the plans that are as good counts.
+        plan = data.draw(st.sampled_from(outcomes)) if position else outcomes[0]
+        earlier = instance.policy.objective[:position]
+        held = [oracle.value(t.term, plan) for t in earlier]
+        alike = [o for o in outcomes if [oracle.value(t.term, o) for t in earlier] == held]
+        best = max(sign * oracle.value(term, o) for o in alike)
+        for _ in range(PRICES):
+            found = with_pairing(data.draw, instance, data.draw(certificates(instance, term)))
+            found = replace(found, villages={}, implied={}, regions={})
+            assert bound(instance, found, held) >= best
 
 
 def town(**policy) -> Instance:
