@@ -14,7 +14,7 @@ from roofalloc.problem import Bools, Decisions, Floats, Ints, Problem, Stage
 
 from ..fill import fill
 from ..flow import decompose, max_flow
-from ..settle import cheapest_lacking, drop, lacking, net_income, pay_first
+from ..settle import cheapest_lacking, lacking, net_income, pay_first
 
 HOPELESS = 0.5  # of the price of its need: a demand worth less is not offered what is left over
 MARGINS = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
@@ -71,10 +71,7 @@ def pay(
     if len(short) or _floors_bind(problem, reached):
         counted = _counted(problem, stage)
         reached = _topped_up(problem, stage, reached)
-    if guide is None or problem.n_hubs:
-        found, arcs = _serve(problem, net, reached, counted, order, offered)
-    else:
-        found, arcs = _serve_near(problem, net, reached, counted, order, offered, guide)
+    found, arcs = _serve(problem, net, reached, counted, order, offered, guide)
     for margin in MARGINS:
         first = cheapest_lacking(problem, found, stage, margin)
         if not len(first):
@@ -120,53 +117,40 @@ def _topped_up(problem: Problem, stage: Stage, reached: Ints) -> Ints:
 
 
 def _serve(
-    problem: Problem, net: Ints, reached: Ints, counted: Bools, order: Ints, offered: Ints
+    problem: Problem,
+    net: Ints,
+    reached: Ints,
+    counted: Bools,
+    order: Ints,
+    offered: Ints,
+    guide: Guide | None,
 ) -> tuple[Ints, Ints]:
-    """Pay those counted first, then the others as far as money goes, then offer what is left in order."""
-    n_nodes = problem.first_village + problem.n_villages
-    network = n_nodes, problem.arc_tail, problem.arc_head, net
+    """Pay those counted first, then the others as far as money goes, then offer what is left in order.
 
-    def demand(who: Ints) -> Ints:
-        result = np.zeros(problem.n_villages, np.int64)
-        np.add.at(result, problem.class_village, problem.need * who)
-        return result
-
-    reached = reached.copy()
-    everyone = demand(reached)
-    first = None
-    if counted.any():
-        own = np.where(counted, reached, 0)
-        asked = demand(own)
-        first = max_flow(*network, asked)
-        if (first.delivered < asked).any():
-            drop(problem, own, asked, first.delivered, order)
-            reached = np.where(counted, own, reached)
-            everyone = demand(reached)
-    flow = max_flow(*network, np.maximum(everyone, 0 if first is None else first.delivered), first)
-    if (flow.delivered < everyone).any():
-        last = np.concatenate([order[counted[order]], order[~counted[order]]])
-        drop(problem, reached, everyone, flow.delivered, last)
-    spare = flow.delivered - everyone
-    return reached, fill(problem, offered, reached, flow.arcs, net - flow.sent, spare, np.zeros(0, np.int64))
-
-
-def _serve_near(
-    problem: Problem, net: Ints, reached: Ints, counted: Bools, order: Ints, offered: Ints, guide: Guide
-) -> tuple[Ints, Ints]:
-    """As `_serve`, from payments that are nearly right: those counted and the others offered one by one."""
-    tail, to = problem.arc_tail, problem.arc_head - problem.first_village
-    sent = np.bincount(tail, guide.arcs, problem.n_roofs)
-    scale = np.minimum(1.0, net / np.maximum(sent, 1.0))
-    # Short by what doubles may be off, so that no roof sends more than it has.
-    arcs = np.maximum(np.floor(guide.arcs * scale[tail] - 1e-3), 0.0).astype(np.int64)
-    left = net.copy()
-    np.subtract.at(left, tail, arcs)
-    assert (left >= 0).all()
-    spare = np.zeros(problem.n_villages, np.int64)
-    np.add.at(spare, to, arcs)
+    Payments that are nearly right come first, whoever they reach; then everybody is offered money in turn, so
+    that where it falls short the least worth go without, and not who happens to live there.
+    """
+    tail = problem.arc_tail
+    part, threads = None, 1
+    if guide is None or problem.n_hubs:
+        demand = np.zeros(problem.n_villages, np.int64)
+        np.add.at(demand, problem.class_village, problem.need * reached)
+        n_nodes = problem.first_village + problem.n_villages
+        flow = max_flow(n_nodes, tail, problem.arc_head, net, demand)
+        arcs, left, spare = flow.arcs.copy(), net - flow.sent, flow.delivered.copy()
+    else:
+        part, threads = guide.part, guide.threads
+        sent = np.bincount(tail, guide.arcs, problem.n_roofs)
+        scale = np.minimum(1.0, net / np.maximum(sent, 1.0))
+        # Short by what doubles may be off, so that no roof sends more than it has.
+        arcs = np.maximum(np.floor(guide.arcs * scale[tail] - 1e-3), 0.0).astype(np.int64)
+        left, spare = net.copy(), np.zeros(problem.n_villages, np.int64)
+        np.subtract.at(left, tail, arcs)
+        np.add.at(spare, problem.arc_head - problem.first_village, arcs)
+        assert (left >= 0).all()
     found = np.zeros(problem.n_classes, np.int64)
     first = np.concatenate([order[counted[order]], order[~counted[order]]])
     none = np.zeros(0, np.int64)
     for sequence, upto in ((first, reached), (offered, problem.count)):
-        fill(problem, sequence, found, arcs, left, spare, none, upto, guide.part, guide.threads)
+        fill(problem, sequence, found, arcs, left, spare, none, upto, part, threads)
     return found, arcs
