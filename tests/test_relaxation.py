@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 import roofalloc as ra
+from campaign import varied
 from oracle import optimum
 from roofalloc.instance import Instance
 from roofalloc.problem import Problem, Stage, compile_problem
@@ -281,3 +282,9 @@ def test_least_capital_is_proved_to_the_fen_whatever_the_sum(capital: int) -> No
     assert (result.status, result.stopped) == ("optimal", "proved")
     assert result.objective[0].value == result.objective[0].bound
     assert result.objective[0].value % 1 != Fraction(0)
+
+
+def test_a_price_that_only_rounding_calls_for_is_written_down() -> None:
+    """Of links: u_i must not be below what v_j demands, however little that is."""
+    instance = varied(424_229)
+    assert ra.check(instance, ra.solve(instance, "highs").plan).ok

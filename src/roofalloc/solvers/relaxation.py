@@ -24,6 +24,7 @@ WHOLE = 20_000  # options, classes and arcs; below, the model with links is solv
 ROUNDS = 20  # of hosting rows, in a small model
 TAIL, TAIL_ROUNDS = 1e-5, 4  # stop once so many rounds move the bound by no more than this part
 PENALTY = 1e4  # of an artificial column, in the dearest column's cost
+NOTHING = 1e-15  # prices of no more are written as zero
 UNPAID = 1000.0  # fen in all that may stay unpaid in the relaxation
 
 
@@ -460,7 +461,7 @@ def _link_prices(model: Model, village: Floats) -> Floats | None:
     # A certificate rounds village prices, perhaps up, before the auditor takes this difference.
     np.maximum.at(price, roof[on], village[j[on]] * (1 + 1e-11) - 1 / pays[on])
     # Above what the village prices demand once both are written in twelve digits.
-    return np.where(price > 0, price + 1e-10 * village.max(initial=0.0), 0)
+    return np.where(price > 0, np.maximum(price + 1e-10 * village.max(initial=0.0), 2 * NOTHING), 0)
 
 
 def certificate(problem: Problem, stage: Stage, prices: Prices) -> Certificate:
@@ -504,4 +505,4 @@ def certificate(problem: Problem, stage: Stage, prices: Prices) -> Certificate:
 
 def _decimal(value: float) -> Decimal:
     """Twelve significant digits are as good as the LP's own, and keep the certificate short."""
-    return Decimal(f"{max(value, 0.0):.12g}") if value > 1e-15 else Decimal(0)
+    return Decimal(f"{max(value, 0.0):.12g}") if value > NOTHING else Decimal(0)
