@@ -49,9 +49,9 @@ class Prover(Decider):
         )
 
     def window(self, frame: Frame, at: Extent) -> Window:
-        """An LP with the reserve, so that its points can be paid in whole fen; without, it holds every plan."""
-        seen = self.seen
-        return Window(frame, self.cuts, at, self.refined.prices, seen, self.run, reserve=self.reserve)
+        """An LP; with the reserve its points can be paid in whole fen, without it holds every plan."""
+        prices, seen = self.refined.prices, self.seen
+        return Window(frame, self.cuts, at, prices, seen, self.run, reserve=self.reserve)
 
     def search(
         self, at: Extent, target: float, any_will_do: bool, whole: bool = True
