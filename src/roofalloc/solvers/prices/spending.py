@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from roofalloc.compiled import kernel
-from roofalloc.problem import RATE, Ceiling, Choice, Floats, Ints, Problem
+from roofalloc.problem import RATE, Bools, Ceiling, Choice, Floats, Ints, Problem
 
-from ..settle import finance, options_fit
+from ..settle import finance, net_income, options_fit
 
 PASSES = 3
 
@@ -62,6 +62,10 @@ def fit(problem: Problem, choice: Choice, income_price: Floats) -> tuple[Ints, I
         weak = on[np.argsort(worth[option[on]] / problem.capital[option[on]], kind="stable")]
         option[weak[: max(1, len(weak) // 100)]] = -1
         draws = finance(problem, option, None, relative)
+    # A roof whose sources became so dear that it cannot pay its debt is given up, and its capital spent.
+    lost = (net_income(problem, option, draws) < 0) & ~problem.must
+    option[lost] = -1
+    draws[lost[problem.draw_roof]] = 0
     _spend(problem, option, draws, income_price, worth)
     return option, draws
 
@@ -77,11 +81,13 @@ def _within_sources(problem: Problem, choice: Choice, option: Ints) -> tuple[Flo
     after = np.where(option >= 0, problem.capital[option], 0)
     scale = np.where(before > 0, after / np.maximum(before, 1), 0.0)[problem.draw_roof]
     guide: Floats = choice.draws * scale
-    guide = np.minimum(guide, _caps(problem, option))
+    cap = _caps(problem, option)
+    guide = np.minimum(guide, cap)
+    kept = _keep_afloat(problem, option, guide, cap)
     used = np.bincount(problem.draw_source, guide, problem.n_sources)
     forgo = np.zeros(problem.n_draws, bool)
     for s in np.flatnonzero(used > problem.source_amount).tolist():
-        mine = np.flatnonzero((problem.draw_source == s) & (guide > 0))
+        mine = np.flatnonzero((problem.draw_source == s) & (guide > 0) & ~kept[problem.draw_roof])
         # Spread over the country, so that no market loses more than its part.
         mine = mine[np.argsort((np.arange(len(mine)) * 0.6180339887) % 1.0, kind="stable")]
         over = used[s] - problem.source_amount[s]
@@ -92,7 +98,6 @@ def _within_sources(problem: Problem, choice: Choice, option: Ints) -> tuple[Flo
     left = problem.source_amount - np.bincount(problem.draw_source, guide, problem.n_sources)
     given = np.bincount(problem.draw_roof, guide, problem.n_roofs)
     open_roof |= given < after - 1
-    cap = _caps(problem, option)
     rate = problem.source_rate[problem.draw_source]
     draw_ptr = np.searchsorted(problem.draw_roof, np.arange(problem.n_roofs + 1))
     short = []
@@ -110,6 +115,27 @@ def _within_sources(problem: Problem, choice: Choice, option: Ints) -> tuple[Flo
             short.append(i)
             left += np.bincount(problem.draw_source[draws], guide[draws], problem.n_sources)
     return guide, np.array(short, np.int64)
+
+
+def _keep_afloat(problem: Problem, option: Ints, guide: Floats, cap: Floats) -> Bools:
+    """Give roofs that must stand, and that dear debt would sink, the cheapest there is; ``guide`` changes.
+
+    Returns
+    -------
+    (n_roofs,) those roofs
+    """
+    rate = problem.source_rate[problem.draw_source] / RATE
+    draw_ptr = np.searchsorted(problem.draw_roof, np.arange(problem.n_roofs + 1))
+    kept = np.zeros(problem.n_roofs, bool)
+    for i in np.flatnonzero(problem.must & problem.new & (option >= 0)).tolist():
+        draws = np.arange(draw_ptr[i], draw_ptr[i + 1])
+        draws = draws[np.argsort(rate[draws], kind="stable")]
+        capital, income = int(problem.capital[option[i]]), int(problem.income[option[i]])
+        dearest = np.diff(np.minimum(np.cumsum(cap[draws[::-1]]), capital), prepend=0)
+        if income <= float(rate[draws[::-1]] @ dearest) + 1:
+            kept[i] = True
+            guide[draws] = np.diff(np.minimum(np.cumsum(cap[draws]), capital), prepend=0)
+    return kept
 
 
 def _caps(problem: Problem, option: Ints) -> Floats:
