@@ -374,6 +374,7 @@ def test_spending_breaks_no_limit(instance: Instance, draw: Any) -> None:
     draw_of, option_of = problem.draw_option
     chosen = option[problem.draw_roof[draw_of]] == option_of
     assert (draws[draw_of[chosen]] <= problem.draw_cap[chosen]).all()
+    assert (net_income(problem, option, draws)[~problem.must] >= 0).all()
 
 
 @pytest.mark.parametrize("number", range(4))
