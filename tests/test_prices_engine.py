@@ -35,6 +35,7 @@ from roofalloc.solvers.relaxation import Prices, certificate
 from roofalloc.solvers.settle import finance, floors_met, net_income, options_fit
 from roofalloc.solving import _from_plan
 from strategies import instances
+from test_prices_master import no_prices
 from test_settling import faults
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
@@ -390,7 +391,7 @@ def test_paying_keeps_floors_that_a_plan_keeps(number: int) -> None:
     stage = first(problem)
     plan = _from_plan(problem, found)
     assert plan is not None
-    nothing = prices_of(problem)
+    nothing = no_prices(problem)
     worth = class_worth(problem, stage, nothing)
     draw = np.random.default_rng(number)
     together = np.zeros(problem.n_villages, np.int64)
@@ -420,7 +421,7 @@ def test_parts_of_the_country_are_paid_side_by_side_as_one_after_the_other() -> 
         part[block.villages] = b
     assert part.max() > 1
     arcs = np.random.default_rng(1).uniform(0, 1e5, len(problem.arc_tail))
-    worth, price = class_worth(problem, stage, prices_of(problem)), np.ones(problem.n_villages)
+    worth, price = class_worth(problem, stage, no_prices(problem)), np.ones(problem.n_villages)
     built = plan.option, plan.draws, plan.reached
     one, two = (pay(problem, stage, *built, worth, price, Guide(arcs, part, n)) for n in (1, 2))
     assert one is not None
@@ -429,20 +430,6 @@ def test_parts_of_the_country_are_paid_side_by_side_as_one_after_the_other() -> 
     assert one.reached.tolist() == two.reached.tolist()
     assert one.pay_amount.tolist() == two.pay_amount.tolist()
     assert faults(problem, two) == []
-
-
-def prices_of(problem: Problem) -> Prices:
-    """Prices that are all 0."""
-    return Prices(
-        np.zeros(problem.n_villages),
-        np.zeros(problem.n_sources),
-        np.zeros(problem.n_points),
-        {},
-        {},
-        np.zeros(problem.n_classes),
-        {},
-        {},
-    )
 
 
 def test_roofs_whose_debt_exceeds_their_income_are_not_paid_from() -> None:
