@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numba.core import caching
 
 import roofalloc as ra
-from campaign import verdict
+from campaign import varied, verdict
 from oracle import optimum
 from roofalloc import compiled
 from roofalloc.audit import bound as audit_bound
@@ -72,6 +72,13 @@ def led_first(instance: Instance) -> tuple[Problem, Stage] | None:
 
 
 # --- the whole engine ----------------------------------------------------------------------------------
+
+
+def test_what_is_used_alike_by_all_columns_does_not_drive_prices_apart() -> None:
+    with leading() as led:
+        result = ra.solve(varied(7_749), "prices", time_limit=20)
+    assert len(led) == 1
+    assert (result.status, result.stopped, result.messages) == ("optimal", "proved", ())
 
 
 @pytest.mark.parametrize("arcs", [ONE, MANY])

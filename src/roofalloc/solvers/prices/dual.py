@@ -348,7 +348,8 @@ class FirstOrder:
             degree[n:] += np.bincount(village, block.need, len(block.villages))
             state.sigma[:] = 1.0 / np.maximum(degree, 1e-9)
             raised += np.bincount(block.floor_row, block.floor_use, len(raised))
-        self.sigma_rho = 1.0 / np.maximum(2 * spread, 1e-6)
+        # What no column spares another does not use up at a known pace: by the amount, then.
+        self.sigma_rho = 1.0 / np.maximum(np.maximum(2 * spread, 0.1 * field.amount), 1e-6)
         self.sigma_phi = 1.0 / np.maximum(raised, 1e-6)
 
     # --- the method --------------------------------------------------------------------------------

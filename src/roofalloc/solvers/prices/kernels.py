@@ -504,7 +504,7 @@ def pool_steps(block: Block, pool: Pool, tau: Floats, spread_net: Floats, spread
             d = max(high - low, 0.0) if pool.number[g] > 0 else 0.0
             spread_use[block.res[r0 + r]] += d
             total += d
-        tau[g] = 1.0 / max(total, 1e-6)
+        tau[g] = 1.0 / max(total, 1e-3)  # more, and the projection of a lone column would be lost in rounding
 
 
 # --- rounding -------------------------------------------------------------------------------------------
