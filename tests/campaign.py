@@ -76,7 +76,7 @@ def verdict(instance: Instance, solver: str, may_leave_a_gap: bool = False) -> t
             wrong.append("infeasible without a conflict")
         return wrong, "infeasible"
     fen_decides = may_leave_a_gap and rounds_debt(instance)
-    if result.stopped not in ("proved", "gap") and not (fen_decides and result.stopped == "failed"):
+    if result.stopped not in ("proved", "gap") and not (fen_decides and result.stopped == "ended"):
         wrong.append(f"stopped: {result.stopped}, {result.messages}")
     is_open, moved = False, False
     for entry, term in zip(result.objective, instance.policy.objective, strict=True):

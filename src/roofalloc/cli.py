@@ -694,7 +694,12 @@ def _solve_page(
     from .report import summary
 
     lines = list(summary(instance, result.plan))
-    stops = {"time": "the time limit", "cancelled": "an interruption", "failed": "a failure of the solver"}
+    stops = {
+        "ended": "the end of what the solver tries",
+        "time": "the time limit",
+        "cancelled": "an interruption",
+        "failed": "a failure of the solver",
+    }
     if result.stopped in stops:
         lines.append(f"  Stopped by {stops[result.stopped]}.")
     lines += [f"  {message}" for message in result.messages]

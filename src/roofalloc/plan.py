@@ -189,13 +189,13 @@ class Plan:
 class Result:
     """A plan with the record of the run that found it.
 
-    ``stopped`` says why the run ended, apart from what it found: ``"proved"``, ``"gap"``, ``"time"``,
-    ``"cancelled"`` or ``"failed"`` (a back end's error, in ``messages``). ``seconds`` is by phase;
+    ``stopped`` says why the run ended, apart from what it found: ``"proved"``, ``"gap"``, ``"ended"`` (the
+    solver has nothing more to try), ``"time"``, ``"cancelled"`` or ``"failed"`` (a back end's error, in ``messages``). ``seconds`` is by phase;
     ``trace`` has an entry at each improvement: seconds, value, bound of the term then in work.
     """
 
     plan: Plan
-    stopped: Literal["proved", "gap", "time", "cancelled", "failed"]
+    stopped: Literal["proved", "gap", "ended", "time", "cancelled", "failed"]
     seconds: Mapping[str, float]
     trace: tuple[Mapping[str, float | None], ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)

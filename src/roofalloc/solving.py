@@ -287,7 +287,9 @@ def _lexicographic(
         )
         found = _Term(problem, stage, run, journal)
         lead = registry.lead(variant)
-        if lead is None or not found.follow(lead):
+        if variant.alone:
+            found.watch(search)
+        elif lead is None or not found.follow(lead):
             parts = problem.parts()
             found.solve(by_parts(search, parts) if len(parts) > 1 else search)
         if found.infeasible:
@@ -298,7 +300,7 @@ def _lexicographic(
             return _Outcome(found.stopped, status="no_plan")
         best = outcome.decisions = found.decisions
         runs.append(found)
-        if outcome.stopped == "proved" or found.stopped in ("time", "cancelled", "failed"):
+        if outcome.stopped == "proved" or found.stopped in ("ended", "time", "cancelled", "failed"):
             outcome.stopped = found.stopped
         value = problem.value(term, best)
         tolerance = Fraction(term.tolerance)
@@ -397,6 +399,25 @@ class _Term:
         return rounded_bound(self.problem.instance, self.term.term, score_bound)
 
     # --- the steps
+    def watch(self, search: Solve) -> None:
+        """Let a variant that works alone search, and add nothing to what it finds."""
+        if self._refuse():
+            return
+        self.phase = "search"
+        self._certify(Certificate(self.term.term))  # everybody reached, nothing spent
+        answer = self._search(search, self.run)
+        if answer.infeasible:
+            answer = self._explain_infeasible(answer)
+        elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
+            self._search_again(search, answer)
+        if self.decisions is None and not self.infeasible:
+            self._offer(_nothing(self.problem, self.stage))
+        self.stopped = answer.stopped
+        if self._closed(self._best_bound()):
+            self.stopped = "proved"
+        elif self.stopped == "proved" and not self.infeasible:
+            self.stopped = "gap"
+
     def follow(self, lead: Solve) -> bool:
         """Let a variant lead: its prices certify, its plans are offered; whether that is all to be done."""
         if self._refuse():

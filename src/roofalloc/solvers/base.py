@@ -20,7 +20,7 @@ from roofalloc.problem import Choice, Decisions, Floats, Ints, Problem, Stage
 if TYPE_CHECKING:
     from .relaxation import Prices
 
-Stopped = Literal["proved", "gap", "time", "cancelled", "failed"]
+Stopped = Literal["proved", "gap", "ended", "time", "cancelled", "failed"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Answer:
     ----------
     choice : the best found, or None
     bound : best bound on the score; None where the variant has none
-    stopped : "proved": nothing better exists (or, with ``infeasible``, nothing at all)
+    stopped : "proved": nothing better exists (or, with ``infeasible``, nothing at all); "ended": the method
+        has come to its end, which is neither a proof nor the gap
     infeasible : the variant says that no plan exists
     message : what went wrong, for people
     """
@@ -119,6 +120,8 @@ class Variant:
     bounds : gives bounds of its own
     lead : ``module:function``, another `Solve` that is asked first: it brings prices, bounds and plans of its
         own, so that no relaxation is solved, or returns `PASS`; None: there is none
+    alone : what it finds is all: no relaxation, no start and no other search of ours stands by it, so that it
+        shows what it can do by itself; its answer is made exact and checked as any other
     terms : the kinds of terms it can optimise
     switches : the policy switches it keeps
     """
@@ -131,6 +134,7 @@ class Variant:
     exact: bool = True
     bounds: bool = True
     lead: str | None = None
+    alone: bool = False
     terms: frozenset[str] = frozenset({"people", "villages", "-capital", "-links", "fairness"})
     switches: frozenset[str] = frozenset(
         {"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"}

@@ -13,7 +13,7 @@ from roofalloc.problem import Choice, Decisions, Part, Problem, Stage
 
 from .base import Answer, HostingRow, Run, Solve, Stopped
 
-_WORST: tuple[Stopped, ...] = ("proved", "gap", "time", "cancelled", "failed")
+_WORST: tuple[Stopped, ...] = ("proved", "gap", "ended", "time", "cancelled", "failed")
 
 
 def by_parts(search: Solve, parts: Sequence[Part]) -> Solve:

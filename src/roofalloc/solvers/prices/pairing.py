@@ -135,7 +135,7 @@ class _Search:
 
     def answer(self) -> Answer:
         """What it has come to."""
-        why: Stopped = "failed"
+        why: Stopped = "ended"
         if self.infeasible or self.proved or self.bound - self.score < absolute_gap(self.problem, self.stage):
             why = "proved"
         elif self.closed:
@@ -147,7 +147,7 @@ class _Search:
         bound = self.bound if np.isfinite(self.bound) else None
         if self.proved and self.decisions is not None:
             bound = self.score
-        message = "" if why != "failed" else "the columns within reach hold no better plan, and no proof"
+        message = "" if why != "ended" else "the columns within reach hold no better plan, and no proof"
         return Answer(None, bound, why, self.infeasible, message)
 
     # --- steps; between two of them the caller may stop
