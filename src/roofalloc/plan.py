@@ -190,8 +190,9 @@ class Result:
     """A plan with the record of the run that found it.
 
     ``stopped`` says why the run ended, apart from what it found: ``"proved"``, ``"gap"``, ``"ended"`` (the
-    solver has nothing more to try), ``"time"``, ``"cancelled"`` or ``"failed"`` (a back end's error, in ``messages``). ``seconds`` is by phase;
-    ``trace`` has an entry at each improvement: seconds, value, bound of the term then in work.
+    solver has nothing more to try), ``"time"``, ``"cancelled"`` or ``"failed"`` (a back end's error, in
+    ``messages``). ``seconds`` is by phase; ``trace`` has an entry at each improvement: seconds, value, bound
+    of the term then in work.
     """
 
     plan: Plan
