@@ -418,6 +418,7 @@ class _Search:
         if not complete or len(columns) > MOST_PROVED:
             return None
         master = Master(pricing, losses <= gap, np.zeros(problem.n_options, np.int64))
+        columns = columns.take(np.flatnonzero(master.can_pay(columns)))
         for price in self.master.cuts:
             master.add_cut(price)
         step = max(absolute_gap(problem, self.stage), 1e-9)

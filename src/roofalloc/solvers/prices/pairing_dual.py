@@ -170,6 +170,11 @@ class Pricing:
         self.cap = np.minimum(problem.draw_cap, problem.capital[option])[order].astype(float)
         self.cap_ptr = np.searchsorted(option[order], np.arange(problem.n_options + 1))
         self.rate = problem.source_rate[problem.draw_source] / RATE
+        # A roof with one source has one debt, rounded up by so many fen: (K,).
+        lone = problem.sources_count[problem.draw_roof] == 1
+        debt = np.bincount(problem.draw_roof[lone], self.rate[lone], problem.n_roofs)[problem.option_roof]
+        debt *= problem.capital
+        self.rounding = np.where(debt > 0, np.clip(problem.fixed_debt - debt, 0.0, 1.0), 0.0)
         n = np.diff(self.draw_ptr)
         self.curve_ptr = np.concatenate([[0], np.cumsum((n * (n - 1) // 2 + 2)[problem.option_roof])])
         at = problem.point
@@ -201,7 +206,7 @@ class Pricing:
             self._seen = {key: Frontiers(ptr, pay, value, start, along, above, at, len(self.lenses) - 1)}
         return self._seen[key]
 
-    def curves(self, price: Floats, fixed: Floats, income: Ints) -> tuple[Ints, Floats, Floats]:
+    def curves(self, price: Floats, fixed: Floats, income: Floats) -> tuple[Ints, Floats, Floats]:
         """Each option's financing curve at prices (S,) of the sources; see `kernels.curves`."""
         from . import pairing_kernels as kernels
 
@@ -223,7 +228,7 @@ class Pricing:
 
         problem, rows, f = self.problem, self.rows, self.frontiers(point)
         fixed = point.rows[rows.caps] @ rows.use
-        curves = self.curves(point.rows[rows.sources], fixed, problem.income)
+        curves = self.curves(point.rows[rows.sources], fixed, problem.income.astype(float))
         n = problem.n_options
         worth, size, points = np.zeros(n), np.zeros(n, np.int64), np.zeros(self.set_ptr[-1], np.int64)
         length, net, cost = curves
