@@ -256,6 +256,18 @@ class Problem:
         villages = np.concatenate(lists) if lists else np.zeros(0, np.int64)
         return np.repeat(roofs, sizes), villages
 
+    def villages_of(self, roof: int) -> Ints:
+        """Villages that a roof may pay, ascending."""
+        if self.n_hubs:
+            hub = self._roof_hub[roof]
+            return self._villages_below[hub] if hub >= 0 else np.zeros(0, np.int64)
+        low, high = self._pair_ptr[roof : roof + 2]
+        return self.arc_head[low:high] - self.n_roofs
+
+    @cached_property
+    def _pair_ptr(self) -> Ints:
+        return np.searchsorted(self.arc_tail, np.arange(self.n_roofs + 1))
+
     @cached_property
     def _roof_hub(self) -> Ints:
         hub = np.full(self.n_roofs, -1, np.int64)
