@@ -21,7 +21,7 @@ import roofalloc as ra
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.instance import Instance, Term
 from roofalloc.problem import Choice, Held, Problem, Stage, compile_problem
-from roofalloc.solvers import pulp, pulp_backends, pulp_guard
+from roofalloc.solvers import guard, pulp, pulp_backends
 from roofalloc.solvers.base import Answer, Run
 from roofalloc.solvers.settle import settle
 
@@ -315,13 +315,13 @@ def test_a_start_is_handed_to_the_solver(traces: SimpleNamespace, monkeypatch: p
     problem = small()
     start = settle(problem, Choice(np.array([0]), np.array([1, 0])), first(problem))
     files: list[str] = []
-    watch = pulp_backends._watch
+    watch = pulp_backends.watch
 
     def look(command: list[str], *rest: Any) -> Any:
         files.append(Path(command[command.index("-mips") + 1]).read_text())
         return watch(command, *rest)
 
-    monkeypatch.setattr(pulp_backends, "_watch", look)
+    monkeypatch.setattr(pulp_backends, "watch", look)
     assert best(problem, start=start) == 7
     nodes = problem.first_village + problem.n_villages
     assert len(files[0].splitlines()) == 1 + problem.n_options + problem.n_classes + nodes
@@ -354,7 +354,7 @@ def test_a_command_ends_with_its_parent_and_its_files_go(tmp_path: Path) -> None
     folder.mkdir()
     endless = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
     with subprocess.Popen(
-        [sys.executable, pulp_guard.__file__, str(folder), *endless],
+        [sys.executable, guard.__file__, str(folder), *endless],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -458,7 +458,7 @@ def test_a_cbc_that_dies_is_an_error_with_its_last_words(monkeypatch: pytest.Mon
         on_line("out of memory\n")
         return "ended", True
 
-    monkeypatch.setattr(pulp_backends, "_watch", die)
+    monkeypatch.setattr(pulp_backends, "watch", die)
     problem = small()
     with pytest.raises(SolverError, match="CBC ended without a solution file; its last words: out of memory"):
         pulp.solve(problem, first(problem), Run())
@@ -494,13 +494,13 @@ def test_another_solver_of_pulp_is_cancelled(hard: Problem, traces: SimpleNamesp
 
 def test_an_option_reaches_cbc_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[str] = []
-    watch = pulp_backends._watch
+    watch = pulp_backends.watch
 
     def look(command: list[str], *rest: Any) -> Any:
         commands.append(" ".join(command))
         return watch(command, *rest)
 
-    monkeypatch.setattr(pulp_backends, "_watch", look)
+    monkeypatch.setattr(pulp_backends, "watch", look)
     options = {"presolve": "true", "cuts": False, "maxNodes": "5000", "options": ["preprocess off"]}
     assert best(small(), options=options, threads=1, seed=3) == 7
     for words in (

@@ -11,24 +11,19 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import queue
 import re
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pulp
 
 from roofalloc.errors import SolverError, UsageError
-from roofalloc.solvers import pulp_guard
 from roofalloc.solvers.base import Run, Stopped
+from roofalloc.solvers.processes import PATIENCE, End, python, value_of, watch
 
 CBC = ("PULP_CBC_CMD", "COIN_CMD")
 #: Options of PuLP's CBC that can be set here, and CBC's word where it is another or one of several.
@@ -45,10 +40,7 @@ CBC_OPTIONS = {
 }
 TOLERANCE = 1e-9  # of a model unit: far below one fen
 HEADER_ROUNDS = 5e-9  # CBC writes the optimum with eight decimals
-POLL = 0.05  # seconds between two looks at `Run.cancelled`
-PATIENCE = 3.0  # seconds from asking a solver to stop until it is killed
 
-End = Literal["ended", "time", "cancelled"]
 NewBound = Callable[[float], None]
 
 
@@ -85,7 +77,7 @@ def optimise(lp: Any, run: Run, gap: float, new_bound: NewBound) -> Found:
     UsageError : an unknown solver or option
     SolverError : the solver crashed
     """
-    options = {name: _plain(value) for name, value in run.options.items()}
+    options = {name: value_of(value) for name, value in run.options.items()}
     name = options.pop("solver", None) or _default()
     if name not in _available():
         what = "is not available here" if name in pulp.listSolvers() else "is unknown to PuLP"
@@ -104,14 +96,6 @@ def _available() -> list[str]:
 def _default() -> str:
     """CBC as it comes with PuLP, or the one on the path."""
     return next((name for name in CBC if name in _available()), CBC[0])
-
-
-def _plain(value: Any) -> Any:
-    """An option's value; text from a command line is read as JSON where it is JSON."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def _parameters(name: str) -> tuple[list[str], bool]:
@@ -207,7 +191,7 @@ def _cbc(
     log = _Log(new_bound)
     if run.seconds_left <= 0 or run.cancelled():
         return Found(False, None, "cancelled" if run.cancelled() else "time")
-    end, by_itself = _watch(
+    end, by_itself = watch(
         [*command, "-solve", "-solution", solution],
         folder,
         run,
@@ -295,9 +279,8 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     request = {"solver": name, "settings": settings, "ends_at": ends_at}
     (folder / "request.json").write_text(json.dumps(request))
     words: list[str] = []
-    # -P: this folder holds a pulp.py that must not hide PuLP
-    command = [sys.executable, "-P", "-m", "roofalloc.solvers.pulp_child", str(folder)]
-    end, _ = _watch(
+    command = python("roofalloc.solvers.pulp_child", str(folder))
+    end, _ = watch(
         command, folder, run, words.append, lambda end: PATIENCE if end == "time" else 0.0, ask=False
     )
     reply = folder / "reply.json"
@@ -324,80 +307,3 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     if late:
         return Found(True, bound, "time")
     return Found(True, bound, "failed", message=f"{name} stopped early")
-
-
-# --- processes --------------------------------------------------------------------------------------------
-
-
-def _watch(
-    command: list[str],
-    folder: Path,
-    run: Run,
-    on_line: Callable[[str], None],
-    patience: Callable[[End], float],
-    ask: bool = True,
-) -> tuple[End, bool]:
-    """Run a command until it ends, or until the deadline or the user stops it; whether it ended by itself.
-
-    The command runs in a session of its own, so that a Ctrl-C at the terminal reaches only this process.
-    To stop it, ``ask`` it as if by Ctrl-C, and give it ``patience(why)`` seconds to write what it has.
-    Should this process be killed, `pulp_guard` ends the command and removes the folder.
-    """
-    guard = [sys.executable, "-I", "-S", pulp_guard.__file__, str(folder)]
-    process = subprocess.Popen(
-        [*guard, *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    reader = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
-    reader.start()
-    end: End = "ended"
-    by_itself = False
-    kill_at = float("inf")
-    try:
-        while time.monotonic() < kill_at:
-            if end == "ended" and (run.cancelled() or run.seconds_left <= 0):
-                end = "cancelled" if run.cancelled() else "time"
-                kill_at = time.monotonic() + patience(end)
-                if ask:
-                    _signal_group(process.pid, "SIGINT")
-            try:
-                line = lines.get(timeout=POLL)
-            except queue.Empty:
-                continue
-            if line is None:
-                process.wait(PATIENCE)
-                by_itself = True
-                break
-            on_line(line)
-    finally:
-        if process.poll() is None:
-            _signal_group(process.pid, "SIGKILL")
-        process.wait()
-        reader.join()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-    return end, by_itself
-
-
-def _pump(stream: Any, lines: queue.SimpleQueue[str | None]) -> None:
-    for line in stream:
-        lines.put(line)
-    lines.put(None)
-
-
-def _signal_group(pid: int, name: str) -> None:
-    """Signal a process and what it started; without process groups, end it."""
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(os.getpgid(pid), getattr(signal, name))
-        else:
-            os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass

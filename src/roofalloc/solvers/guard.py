@@ -1,6 +1,6 @@
 """Runs a command for a parent that may be killed: then the command ends too, and its files go.
 
-    python pulp_guard.py FOLDER COMMAND...
+    python guard.py FOLDER COMMAND...
 
 The parent holds the other end of stdin, and closes it by ending, however it ends. Nothing but the standard
 library is imported, so that this starts at once.
