@@ -30,12 +30,13 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     if not site.begin(ranking):
         return Answer(None, None, "ended", message="by hand, what must stand cannot all be financed")
     if stage.term.term == "-capital":
-        found = least_that(problem, ranking, lambda s: _met(problem, plan(problem, s, ranking)))
-        if found is not None:
-            site = found
+        site = least_that(problem, ranking, lambda s: _met(problem, plan(problem, s, ranking))) or site
     else:
         site.build(ranking)
-    run.report(plan(problem, site, ranking), None)
+    decisions = plan(problem, site, ranking)
+    if not _met(problem, decisions):
+        return Answer(None, None, "ended", message="a plan by hand does not meet the floors")
+    run.report(decisions, None)
     return Answer(None, None, "ended")
 
 

@@ -35,7 +35,10 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         site = least_that(problem, ranking, lambda s: plan(problem, stage, s) is not None) or site
     else:
         site.build(ranking)
-    run.report(plan(problem, stage, site), None)
+    decisions = plan(problem, stage, site)
+    if decisions is None:
+        return Answer(None, None, "ended", message="the greedy plan does not keep a floor or a held term")
+    run.report(decisions, None)
     return Answer(None, None, "ended")
 
 

@@ -85,10 +85,13 @@ def most_gain(problem: Problem, stage: Stage, net: Ints) -> Ints:
         gains = problem.people.astype(float)
     per_fen = gains / problem.need
     gain = np.rint(per_fen / max(float(per_fen.max(initial=0.0)), 1e-300) * SCALE).astype(np.int64)
-    network = graph(problem, np.maximum(net, 0), gain)
-    flow = nx.min_cost_flow(network)
-    paid = np.array(
-        [flow.get(("class", c), {}).get("city", 0) for c in range(problem.n_classes)], dtype=np.int64
-    )
-    whole: Ints = paid // problem.need
-    return whole
+    return flow_of(problem, net, gain)[0] // problem.need
+
+
+def flow_of(problem: Problem, net: Ints, gain: Ints) -> tuple[Ints, Ints]:
+    """What each class and each arc receives in a flow of most gain, fen: (n_classes,), (n_arcs,)."""
+    flow = nx.min_cost_flow(graph(problem, np.maximum(net, 0), gain))
+    paid = [flow[("class", c)]["city"] for c in range(problem.n_classes)]
+    ends = zip(problem.arc_tail.tolist(), problem.arc_head.tolist(), strict=True)
+    arcs = [flow[("node", tail)][("node", head)] for tail, head in ends]
+    return np.array(paid, np.int64), np.array(arcs, np.int64)
