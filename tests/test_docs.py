@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import roofalloc as ra
 from roofalloc import columns as c
+from roofalloc.bench.store import SCHEMA
 from roofalloc.cli import run
 from roofalloc.files import plans
+from roofalloc.problem import Stage, compile_problem
+from roofalloc.solvers.base import Run
 
 DOCS = Path(__file__).parents[1] / "docs"
 FORMAT = (DOCS / "format.md").read_text(encoding="utf-8")
@@ -116,3 +120,24 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 def test_every_choice_is_named() -> None:
     for name in (*c.STATUSES, *c.TERMS, *plans.STATUSES, *plans.PRICES):
         assert f"`{name}`" in FORMAT, name
+
+
+def test_the_page_on_the_benchmark_names_every_column_and_outcome() -> None:
+    page = (DOCS / "bench.md").read_text(encoding="utf-8")
+    table = page.partition("## What a run is")[2].partition("## ")[0]
+    cells = re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert named == set(SCHEMA) - {"key"}
+
+
+def test_the_variant_of_the_page_on_the_benchmark_runs() -> None:
+    page = (DOCS / "bench.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert code
+    names: dict[str, Any] = {}
+    exec(compile(code[1], "bench.md", "exec"), names)
+    problem = compile_problem(ra.generate("hamlet", 1))
+    told: list[object] = []
+    run_ = Run(report=lambda plan, bound: told.append(plan))
+    assert names["solve"](problem, Stage(0, problem.stages[0]), run_).stopped == "ended"
+    assert len(told) == 1
