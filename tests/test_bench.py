@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
 import roofalloc as ra
@@ -310,6 +311,47 @@ def test_killed_half_way_it_goes_on_where_it_stopped(hamlet: Path, tmp_path: Pat
     now = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/*.json")}
     assert len(now) == 6
     assert {name: now[name] for name in began} == began
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_makes_the_same_runs(hamlet: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    wanted = cases([hamlet], ["greedy", "highs"], [0], QUICK)
+    here = study(wanted, tmp_path / "here")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = study(wanted, tmp_path / "there", executor=client.get_executor())
+    same = ("solver", "seed", "outcome", "status", "value", "bound", "people")
+    assert [[r[k] for k in same] for r in there] == [[r[k] for k in same] for r in here]
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_keeps_what_is_finished_and_ends_its_runs(hamlet: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    town = tmp_path / "town.json"
+    ra.write(ra.generate("town", 1, single_source=True), town)
+    words = ["bench", str(hamlet), str(town), "--solvers", "greedy,highs", "-o", str(out)]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "roofalloc", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("runs/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert children
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "finished runs are kept in" in said
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert frame_of(records_of(out)).height == 3
 
 
 @pytest.mark.parametrize(

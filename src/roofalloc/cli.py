@@ -129,7 +129,7 @@ def _command(work: Callable[..., int]) -> Callable[..., int]:
         except (Exception, KeyboardInterrupt) as error:
             return _refuse(error, bool(options.get("as_json")))
 
-    app.command()(guarded)
+    app.command(work.__name__.rstrip("_"))(guarded)
     return guarded
 
 
@@ -355,25 +355,34 @@ def generate(
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another instance.")] = 0,
+    flavour: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="plain, single-source, floors, least-capital, unlimited, tight-feeders, loose-incomes or "
+            "many-sources; repeatable. Without any, a town, a city and liaocheng have floors.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--out",
             metavar="OUT",
-            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it ./KIND-SEED.",
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it "
+            "./KIND-SEED[-FLAVOUR].",
         ),
     ] = None,
 ) -> int:
-    """Make an instance, the same bytes for the same kind and seed everywhere."""
+    """Make an instance, the same bytes for the same kind, seed and flavours everywhere."""
     from .files import write
-    from .generators import KINDS
+    from .generators import KINDS, keywords
     from .generators import generate as make
 
     if kind not in KINDS:
         raise _unknown("kind", kind, KINDS)
-    target = out if out is not None else Path(f"{kind}-{seed}")
-    made = make(kind, seed)
+    target = out if out is not None else Path("-".join([kind, str(seed), *(flavour or ())]))
+    made = make(kind, seed, **(keywords(flavour) if flavour else {}))
     with _Writing(target):
         write(made, target)
     _print(f"{target}: {made.name}, sha256 {made.sha256}")
@@ -440,7 +449,11 @@ def bench(
     if html is not None:
         with _Writing(html):
             html.absolute().parent.mkdir(parents=True, exist_ok=True)
-    done = command.carried_out(ordered, say=_complain)
+    try:
+        done = command.carried_out(ordered, say=_complain)
+    except KeyboardInterrupt:
+        _complain(f"roofalloc: interrupted; finished runs are kept in {out}, and the same command goes on")
+        return Code.INTERRUPTED
     if html is not None:
         with _Writing(html):
             command.draw(done, html)
@@ -449,6 +462,59 @@ def bench(
     else:
         _print(*done.lines())
     return Code.CHECK_FAILED if done.findings else Code.DONE
+
+
+@_command
+def import_(
+    form: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            show_default=False,
+            help="maximal-covering, location-set-covering, set-covering, rail, budgeted-coverage, knapsack, "
+            "multiple-knapsack, multiple-choice-knapsack or bin-packing.",
+        ),
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file of that format.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it ./NAME.json.",
+        ),
+    ] = None,
+    radius: Annotated[
+        str | None, typer.Option(metavar="COST", help="Of covering: the largest cost within reach.")
+    ] = None,
+    facilities: Annotated[
+        int | None, typer.Option(min=0, help="Of maximal covering: how many are built.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="COST", help="Of budgeted coverage: what sets may cost together.")
+    ] = None,
+    problem: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of the file's problems, by name or number.")
+    ] = None,
+) -> int:
+    """Translate a public benchmark of another problem into an instance with the same optimum."""
+    from .files import write
+    from .translations import FORMATS
+    from .translations import read as translate
+
+    if form not in FORMATS:
+        raise _unknown("format", form, tuple(FORMATS))
+    given = {"radius": radius, "facilities": facilities, "budget": budget, "problem": problem}
+    try:
+        made = translate(form, file, **{key: value for key, value in given.items() if value is not None})
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    target = out if out is not None else Path(f"{_stem(file)}.json")
+    with _Writing(target):
+        write(made, target)
+    _print(f"{target}: {made.name}, sha256 {made.sha256}", made.notes or "")
+    return Code.DONE
 
 
 @_command
