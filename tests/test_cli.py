@@ -615,6 +615,13 @@ def test_generate_makes_the_same_instance_each_time(call: Call, tmp_path: Path) 
     assert ra.read(tmp_path / "town-3").sha256 == ra.read("again.json.gz").sha256 == digest[1]
 
 
+def test_generate_takes_flavours(call: Call, tmp_path: Path) -> None:
+    done = call("generate", "hamlet", "--seed", 2, "--flavour", "loose-incomes", "--flavour", "least-capital")
+    made = ra.generate("hamlet", 2, loose_incomes=True, least_capital=True)
+    assert made.sha256 in done.out
+    assert ra.read(tmp_path / "hamlet-2-loose-incomes-least-capital") == made
+
+
 def test_solvers_lists_both_and_says_they_are_there(call: Call) -> None:
     done = call("solvers")
     assert re.search(r"^highs +yes", done.out, re.MULTILINE)
@@ -639,6 +646,7 @@ def test_solvers_lists_both_and_says_they_are_there(call: Call) -> None:
         (["solve"], "INSTANCE"),
         (["generate", "twon"], 'did you mean "town"?'),
         (["generate", "town", "--seed", "-3"], "--seed"),
+        (["generate", "town", "--flavour", "tight-feeder"], 'did you mean "tight-feeders"?'),
         (["check", "TINY"], "PLAN"),
         (["check", "TINY", "TINY"], "tiny.json"),
         (["validate", "tiny.jsno"], "did you mean"),

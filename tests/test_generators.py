@@ -18,6 +18,7 @@ from scipy.optimize import linprog
 import roofalloc as ra
 from roofalloc.errors import UsageError
 from roofalloc.financing import ASSUMPTIONS, annuity_rate, debt_service, derived_income, yield_kwh
+from roofalloc.generators import FLAVOURS, keywords
 from roofalloc.generators.draws import Draws, apportion
 from roofalloc.generators.liaocheng import NAMED, UNITS, ZONES
 from roofalloc.generators.parts import source_table
@@ -209,10 +210,11 @@ def test_money_grid_floors_and_incomes_bind_in_a_town(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("flavour", [{}, {"floors": True}, {"least_capital": True}])
-def test_small_instances_can_be_met(seed: int, flavour: dict[str, bool]) -> None:
+@pytest.mark.parametrize("task", [{}, {"floors": True}, {"least_capital": True}])
+@pytest.mark.parametrize("flavour", [None, "tight_feeders", "loose_incomes", "many_sources"])
+def test_small_instances_can_be_met(seed: int, flavour: str | None, task: dict[str, bool]) -> None:
     """The relaxation has a solution: the committed fits limits and budgets, floors are in reach."""
-    instance = ra.generate("hamlet", seed, **flavour)
+    instance = ra.generate("hamlet", seed, **task, **({flavour: True} if flavour else {}))
     value, _ = relaxation(instance)
     assert value >= sum(floor.people or 0 for floor in instance.policy.require)
 
@@ -355,6 +357,109 @@ def test_flavours_change_the_policy_and_nothing_else(kind: str) -> None:
     assert len(plain.policy.require) == (1 if kind == "liaocheng" else 2)
     for other in (single, least, unlimited):
         assert other.replace(policy=plain.policy) == plain
+
+
+@pytest.mark.parametrize(
+    ("flavour", "sha256"),
+    [
+        ("tight_feeders", "44417642126273dbcd4f1cc96d2b09a293df887a88d8c53a611f5fe5b80418a0"),
+        ("loose_incomes", "b638e534ba17b4242cc19942cc8f9c385306af5f95d7a26c0028baf1e599c7bf"),
+        ("many_sources", "b3f905271105e25912a482e9eb38211a2c48b124fd51fe287d355377b1016b24"),
+    ],
+)
+def test_a_flavour_is_the_same_bytes_everywhere(flavour: str, sha256: str) -> None:
+    assert ra.generate("town", 1, **{flavour: True}).sha256 == sha256
+
+
+@pytest.mark.parametrize("kind", ["hamlet", "town", "liaocheng"])
+@pytest.mark.parametrize(
+    ("flavour", "changes"),
+    [
+        ("tight_feeders", {"connection_points"}),
+        ("loose_incomes", {"sources", "villages", "households"}),
+        ("many_sources", {"sources"}),
+    ],
+)
+def test_a_flavour_changes_these_tables_alone_and_keeps_the_contract(
+    kind: str, flavour: str, changes: set[str]
+) -> None:
+    plain = ra.generate(kind, 1, floors=False)
+    made = ra.generate(kind, 1, floors=False, **{flavour: True})
+    tables = [name for name in SCHEMA if name != "links"]
+    assert {name for name in tables if not getattr(made, name).equals(getattr(plain, name))} == changes
+    assert made.replace(name=made.name).sha256 == made.sha256
+    assert made.policy.limits == plain.policy.limits
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["hamlet", "town", "city"])
+def test_tight_feeders_host_a_part_of_the_stations_and_what_is_fixed(kind: str) -> None:
+    plain, made = ra.generate(kind), ra.generate(kind, tight_feeders=True)
+    roofs = largest(made).filter(pl.col("status") != "excluded", pl.col("connection_point").is_not_null())
+    fixed = pl.col("watts").filter(pl.col("status") != "candidate").sum()
+    points = roofs.group_by("connection_point").agg(pl.sum("watts"), fixed=fixed)
+    points = points.join(made.connection_points, left_on="connection_point", right_on="id")
+    assert (points["fixed"] <= points["limit_watts"]).all()
+    free = points.filter(pl.col("fixed") < pl.col("limit_watts"))
+    assert (free["limit_watts"] <= free["watts"] * 45 // 100).all()
+    before, after = (int(i.connection_points["limit_watts"].sum()) for i in (plain, made))
+    assert after < 0.6 * before
+    assert made.policy.require == ()
+
+
+def test_with_loose_incomes_the_smallest_station_pays_almost_all_that_it_reaches() -> None:
+    made = ra.generate("city", 1, loose_incomes=True)
+    needs = made.households.group_by("village").agg(need=(pl.col("need") * pl.col("count")).sum())
+    all_needs = made.villages.select(village="id", collective="collective_need").join(
+        needs, on="village", how="left"
+    )
+    need = (all_needs["collective"].fill_null(0) + all_needs["need"].fill_null(0)).to_numpy()
+    roof, village = (np.asarray(a) for a in derive_links(made) or ())
+    reached = np.bincount(roof, need[village], made.roofs.height)
+    smallest = made.options.group_by("roof").agg(pl.min("income")).sort("roof")["income"].to_numpy()
+    assert (smallest >= reached).mean() > 0.95
+    assert 1.5 < len(roof) / made.roofs.height < 5
+    committed = largest(made).filter(pl.col("status") == "committed")["capital"].sum()
+    own = made.sources.filter(pl.col("id") == "own")["amount"].item()
+    assert committed <= own < int(made.sources["amount"].sum()) < 0.05 * new_capital(made)
+
+
+@pytest.mark.parametrize("kind", ["hamlet", "town", "city", "province", "liaocheng"])
+def test_many_sources_share_out_the_same_money(kind: str) -> None:
+    plain, made = (ra.generate(kind, **flavour).sources for flavour in ({}, {"many_sources": True}))
+    assert made.height >= plain.height + 8
+    assert set(plain["id"]) < set(made["id"])
+    assert int(made["amount"].sum()) == pytest.approx(int(plain["amount"].sum()), rel=1e-4)
+    assert (made["amount"] > 0).all()
+    assert made["rate"].n_unique() >= 7
+    assert made["max_share"].n_unique() >= 6
+    assert made["region"].n_unique() >= 4
+
+
+@pytest.mark.parametrize("flavour", ["tight-feeders", "loose-incomes", "many-sources"])
+def test_what_looks_best_first_is_not_best(flavour: str) -> None:
+    hamlet = ra.generate("hamlet", 2, **keywords([flavour]))
+    best, greedy = (ra.solve(hamlet, solver=solver, threads=1) for solver in ("highs", "greedy"))
+    assert best.status == "optimal"
+    most = 0.5 if flavour == "loose-incomes" else 0.99
+    assert greedy.objective[0].value <= most * best.objective[0].value
+
+
+def test_flavours_by_name_are_all_there_are() -> None:
+    assert ra.generate("town", 1, **keywords(["plain"])) == ra.generate("town", 1, floors=False)
+    both = ra.generate("town", 1, **keywords(["single-source", "tight-feeders"]))
+    assert both == ra.generate("town", 1, single_source=True, tight_feeders=True, floors=False)
+    assert ra.generate("town", 1, **keywords(["floors"])) == ra.generate("town", 1)
+    assert set(keywords([])) == {name.replace("-", "_") for name in FLAVOURS} - {"plain"}
+
+
+def test_unknown_flavours_and_plain_beside_others_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown flavour 'loose', expected one of plain, .*many-sources"):
+        keywords(["loose"])
+    with pytest.raises(UsageError, match=r'did you mean "single-source"\?'):
+        keywords(["single_source"])
+    with pytest.raises(UsageError, match="plain is the model without any flavour"):
+        keywords(["floors", "plain"])
 
 
 def test_larger_kinds_have_floors_only_when_asked() -> None:

@@ -20,7 +20,7 @@ import polars as pl
 from ..financing import ASSUMPTIONS, annuity_rate, debt_service, derived_capital, derived_income
 from ..instance import STATUSES, Floor, Instance, Limit
 from .draws import Draws, IntArray, apportion
-from .parts import MILLION, YUAN, Flavour, ids, lonlat, point_table, source_table
+from .parts import MILLION, YUAN, Flavour, SourceRow, ids, lonlat, point_table
 
 NOTES = (
     "Calibrated to a newspaper report of 9 May 2017. From the report: all usable roofs together hold 200 "
@@ -36,6 +36,7 @@ NOTES = (
 TOTAL_WATTS = 200 * MILLION
 CITY_RUNNING_WATTS = 13_300_000
 COUNTY_RUNNING_WATTS = 43_400_000
+STREAM = 5  # of draws
 LOAN = annuity_rate(49_000_000, 15)
 ROOT = "liaocheng"
 DISTANCE_KM = Decimal(8)
@@ -108,12 +109,12 @@ SIZES = ((1, 5_400), (2, 6_300), (3, 3_900), (4, 1_700), (5, 700))
 
 def liaocheng(seed: int, flavour: Flavour) -> Instance:
     """The instance of `generate` for Liaocheng, seed 0 being the one that is shipped."""
-    draws = Draws(seed, 5)
+    draws = Draws(seed, STREAM)
     places = _places(draws)
     sites = _sites(places, draws)
     villages, households = _people(places, sites, draws)
     options = _options(sites, draws)
-    points = point_table(sites.point, sites.watts, sites.status, draws)
+    points = point_table(sites.point, sites.watts, sites.status, flavour.hosting, draws)
     new = sites.status <= 1
     watts = np.bincount(sites.unit[new], sites.watts[new], len(UNITS)).astype(np.int64)  # exact in doubles
     # What the grids of the units take in: under half of what could be built, in steps of 100 kW.
@@ -121,20 +122,24 @@ def liaocheng(seed: int, flavour: Flavour) -> Instance:
         Limit(region=unit.id, watts=int(most) * 45 // (10 * MILLION) * 100_000)
         for unit, most in zip(UNITS, watts, strict=True)
     )
-    floors = (Floor(priority=1, share=600_000),) if flavour.floors is not False else ()
+    # Feeders that take in half as much leave half as much to pay.
+    part = 2 if flavour.tight_feeders else 1
+    floors = (Floor(priority=1, share=600_000 // part),) if flavour.floors is not False else ()
+    is_committed = sites.table.filter(pl.col("status") == "committed")["id"].implode()
+    committed = int(options.filter(pl.col("roof").is_in(is_committed))["capital"].sum())
     return Instance(
         name="liaocheng" if seed == 0 else f"liaocheng-{seed}",
         currency="CNY",
         notes=NOTES,
         regions=places.regions.sort("id"),
-        sources=_sources(watts),
+        sources=flavour.sources(_sources(watts), "city", committed, [u.id for u in UNITS], seed, STREAM),
         connection_points=points,
         roofs=sites.table,
         options=options,
-        villages=villages,
-        households=households,
+        villages=flavour.needs(villages, "collective_need"),
+        households=flavour.needs(households, "need"),
         links=None,
-        policy=flavour.policy(DISTANCE_KM, floors, 16_000, limits),
+        policy=flavour.policy(DISTANCE_KM, floors, 16_000 // part, limits),
         assumptions=dict(ASSUMPTIONS["city-200mw"]),
     )
 
@@ -369,7 +374,7 @@ def _options(sites: _Sites, draws: Draws) -> pl.DataFrame:
     return table.with_columns(scheme=pl.lit(None, pl.String))
 
 
-def _sources(watts: IntArray) -> pl.DataFrame:
+def _sources(watts: IntArray) -> list[SourceRow]:
     """Money for a third of what is not built: all amounts are assumptions.
 
     Parameters
@@ -378,15 +383,13 @@ def _sources(watts: IntArray) -> pl.DataFrame:
     """
     million = MILLION * YUAN
     funds = apportion(80, watts) * million
-    return source_table(
-        [
-            ("province", "省级扶贫专项资金 Provincial grant", None, 40 * million, 0, 0, 300_000),
-            ("city", "市财政资金 City fund", ROOT, 50 * million, 0, 0, MILLION),
-            ("bank", "银行贷款 Bank loan", None, 150 * million, 49_000_000, 15, 700_000),
-            ("policy-bank", "政策性银行贷款 Policy bank loan", None, 40 * million, 43_500_000, 20, 500_000),
-            *(
-                (f"fund-{unit.id}", f"{unit.name} fund", unit.id, int(fund), 0, 0, MILLION)
-                for unit, fund in zip(UNITS, funds, strict=True)
-            ),
-        ]
-    )
+    return [
+        ("province", "省级扶贫专项资金 Provincial grant", None, 40 * million, 0, 0, 300_000),
+        ("city", "市财政资金 City fund", ROOT, 50 * million, 0, 0, MILLION),
+        ("bank", "银行贷款 Bank loan", None, 150 * million, 49_000_000, 15, 700_000),
+        ("policy-bank", "政策性银行贷款 Policy bank loan", None, 40 * million, 43_500_000, 20, 500_000),
+        *(
+            (f"fund-{unit.id}", f"{unit.name} fund", unit.id, int(fund), 0, 0, MILLION)
+            for unit, fund in zip(UNITS, funds, strict=True)
+        ),
+    ]

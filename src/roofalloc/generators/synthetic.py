@@ -17,7 +17,7 @@ import polars as pl
 
 from ..instance import STATUSES, Floor, Instance, Limit
 from .draws import Draws, IntArray, apportion
-from .parts import MILLION, YUAN, Flavour, ids, labels, lonlat, point_table, source_table
+from .parts import MILLION, YUAN, Flavour, SourceRow, ids, labels, lonlat, point_table
 
 CAUSES = ("illness", "illness", "disability", "no labour", "no skills", "schooling", "disaster", None)
 LABOUR = ("none", "none", "weak", "able", "able", "able", None)
@@ -154,16 +154,17 @@ def synthetic(kind: str, seed: int, flavour: Flavour) -> Instance:
     scale = SCALES[kind]
     draws = Draws(seed, scale.stream)
     regions = _regions(scale)
-    people = _people(scale, regions, draws)
+    people = _people(scale, regions, flavour, draws)
     sites = _sites(scale, regions, draws)
     options = _options(sites, draws)
     capital, committed = _capital(sites, options, len(regions.districts))
-    points = point_table(sites.point, sites.watts, sites.status, draws)
-    sources = _sources(scale, regions, capital, draws)
+    points = point_table(sites.point, sites.watts, sites.status, flavour.hosting, draws)
+    rows = _sources(scale, regions, capital, draws)
     limits = _limits(regions, capital, committed, draws)
-    earned, needed = _within_reach(sites, options, people, len(regions.districts))
-    wanted = scale.floors and not flavour.single_source if flavour.floors is None else flavour.floors
-    floors = _floors(scale, regions, earned, needed) if wanted else ()
+    places = regions.levels[max(scale.fund_level, 1)]
+    sources = flavour.sources(rows, "own", int(committed.sum()), places.to_list(), seed, scale.stream)
+    earned, needed = _within_reach(sites, options, people, flavour, len(regions.districts))
+    floors = _floors(scale, regions, earned, needed) if flavour.has_floors(scale.floors) else ()
     heads = int((people.households["people"] * people.households["count"]).sum())
     target = heads * int(earned.sum()) * 8 // (int(needed.sum()) * 10)
     return Instance(
@@ -227,7 +228,7 @@ class _People:
     district: IntArray  # of each household
 
 
-def _people(scale: Scale, regions: _Regions, draws: Draws) -> _People:
+def _people(scale: Scale, regions: _Regions, flavour: Flavour, draws: Draws) -> _People:
     """Villages and households, in the order of the regions."""
     n, m = scale.villages, scale.households
     home = np.arange(n) * len(regions.settlements) // n
@@ -273,7 +274,11 @@ def _people(scale: Scale, regions: _Regions, draws: Draws) -> _People:
             "labour": draws.words(LABOUR, m),
         }
     )
-    return _People(villages, households, home[village] // scale.clusters)
+    return _People(
+        flavour.needs(villages, "collective_need"),
+        flavour.needs(households, "need"),
+        home[village] // scale.clusters,
+    )
 
 
 @dataclass(frozen=True)
@@ -379,7 +384,7 @@ def _capital(sites: _Sites, options: pl.DataFrame, districts: int) -> tuple[IntA
     return new, committed
 
 
-def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -> pl.DataFrame:
+def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -> list[SourceRow]:
     """A grant, own money, funds of regions and two loans: together 55 % of the candidate capital."""
     root = regions.levels[0][0]
     places = regions.levels[scale.fund_level]
@@ -390,7 +395,7 @@ def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -
     whole = int(capital.sum())
     rest = whole * 55 // 100 - int(funds.sum())
     grant, own, bank, policy_bank = (int(part) for part in apportion(rest, np.array([20, 15, 40, 25])))
-    rows: list[tuple[str, str, str | None, int, int, int, int]] = [
+    return [
         ("grant", "Grant for poverty alleviation", None, grant, 0, 0, 500_000),
         ("own", "Own money", root, own, 0, 0, MILLION),
         ("bank", "Bank loan", None, bank, 49_000_000, 15, 700_000),
@@ -400,7 +405,6 @@ def _sources(scale: Scale, regions: _Regions, capital: IntArray, draws: Draws) -
             for place, fund in zip(places, funds, strict=True)
         ),
     ]
-    return source_table(rows)
 
 
 def _limits(regions: _Regions, capital: IntArray, committed: IntArray, draws: Draws) -> tuple[Limit, ...]:
@@ -413,17 +417,21 @@ def _limits(regions: _Regions, capital: IntArray, committed: IntArray, draws: Dr
 
 
 def _within_reach(
-    sites: _Sites, options: pl.DataFrame, people: _People, districts: int
+    sites: _Sites, options: pl.DataFrame, people: _People, flavour: Flavour, districts: int
 ) -> tuple[IntArray, IntArray]:
-    """By district, what its roofs can about pay (half of the new income is left) and what its people need."""
+    """By district, what its roofs can about pay and what its people need.
+
+    Where any station pays all that it reaches, few can be built: as if they earned an eighth of the needs.
+    """
     most = options.group_by("roof", maintain_order=True).agg(pl.col("income").max())["income"].to_numpy()
-    pays = np.where(sites.status == 2, most, np.where(sites.status == 3, 0, most // 2))
+    pays = np.where(sites.status == 2, most, np.where(sites.status == 3, 0, most * flavour.left // 100))
     table = people.households
     need = (table["need"] * table["count"]).to_numpy()
-    return (
-        np.bincount(sites.district, pays, districts).astype(np.int64),  # exact, as above
-        np.bincount(people.district, need, districts).astype(np.int64),
+    earned, needed = (
+        np.bincount(where, what, districts).astype(np.int64)  # exact, as above
+        for where, what in ((sites.district, pays), (people.district, need))
     )
+    return np.minimum(earned, needed // 8) if flavour.loose_incomes else earned, needed
 
 
 def _floors(scale: Scale, regions: _Regions, earned: IntArray, needed: IntArray) -> tuple[Floor, ...]:
