@@ -106,7 +106,7 @@ def summary_table(records: Records, best_known: Known | None = None) -> list[str
     ]
     if by_hand:
         lines.append("People: more than planning by hand reaches, where both have a plan.")
-    lines += _left_out(measured)
+    lines += left_out(measured)
     if wrong := findings(listed(records)):
         lines += ["", "WRONG", *(f"  {line}" for line in wrong)]
     return lines
@@ -153,7 +153,7 @@ def _notes(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _left_out(measured: pl.DataFrame) -> list[str]:
+def left_out(measured: pl.DataFrame) -> list[str]:
     """Which runs have no answer, by outcome, for a reader who wonders about a line of the table."""
     lines = []
     for outcome in ("not_installed", "refused", *ERRORS[:3]):
