@@ -349,7 +349,7 @@ def test_an_interrupted_study_keeps_what_is_finished_and_ends_its_runs(hamlet: P
     _, said = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "finished runs are kept in" in said
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert frame_of(records_of(out)).height == 3
 

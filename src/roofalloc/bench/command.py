@@ -78,11 +78,9 @@ def carried_out(order: Order, say: Callable[[str], object]) -> Done:
     UsageError, InstanceError : an instance, a variant or a folder that is not there
     OutputError : the folder of the runs holds something else, or cannot be written
     """
-    from roofalloc import library
-
     names = solver_names(order.solvers)
     paths = instance_paths(order.instances)
-    known = None if order.update_best is None else library.read_best(order.update_best)
+    known = None if order.update_best is None else _best_known(order.update_best)
     wanted = cases(paths, names, range(order.seeds), order.limits)
 
     def told(record: Record, done: int, of: int) -> None:
@@ -127,6 +125,12 @@ def first_values(known: Mapping[str, Any]) -> dict[str, float]:
         for entry in known.values()
         if entry["objective"] and entry["objective"][0]["value"] is not None
     }
+
+
+def _best_known(folder: Path) -> Mapping[str, Any]:
+    from roofalloc import library
+
+    return library.read_best(folder)
 
 
 def _improve(order: Order, wanted: list[Case], records: list[Record]) -> tuple[str, ...]:
