@@ -38,6 +38,7 @@ from roofalloc.plan import Result, TermResult
 from roofalloc.problem import compile_problem
 from strategies import TERMS, instances
 
+SOLVERS = ("highs", "prices", "pulp", "scipy", "scip", "cpsat")
 LOWER_IS_BETTER = ("-capital", "-links")
 BATCH = 100  # instances between two shrinkings
 PATIENCE = 20.0  # seconds for a hamlet
@@ -330,8 +331,8 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--solver", choices=["highs", "prices", "pulp"], default="highs")
-    parser.add_argument("--against", choices=["oracle", "highs", "prices", "pulp"], default="oracle")
+    parser.add_argument("--solver", choices=SOLVERS, default="highs")
+    parser.add_argument("--against", choices=["oracle", *SOLVERS], default="oracle")
     parser.add_argument("--always", action="store_true", help="let prices lead whatever the size")
     parser.add_argument("--plain", action="store_true", help="without the switches on links (oracle)")
     parser.add_argument("--survey", action="store_true", help="go on after a failure: count sorts of them")

@@ -405,11 +405,9 @@ class _Term:
             return
         self.phase = "search"
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent
-        answer = self._search(search, self.run)
+        answer = self._search_in_fen(search)
         if answer.infeasible:
             answer = self._explain_infeasible(answer)
-        elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
-            self._search_again(search, answer)
         if self.decisions is None and not self.infeasible:
             self._offer(_nothing(self.problem, self.stage))
         self.stopped = answer.stopped
@@ -464,14 +462,7 @@ class _Term:
             self.stopped = "proved" if self._closed(self.certified) else "gap"
             return self
         self.phase = "search"
-        answer = self._search(search, self.run)
-        if not answer.infeasible and self.decisions is None and answer.stopped == "proved":
-            # Whole fen could not keep what the floats decided; with the reserve they can, if anything does.
-            reserved = self._search(search, replace(self.run, reserve=True))
-            stopped: Stopped = reserved.stopped if reserved.stopped in ("time", "cancelled") else "gap"
-            answer = Answer(reserved.choice, None, stopped)
-        elif answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
-            self._search_again(search, answer)
+        answer = self._search_in_fen(search)
         if self._open_by_rounding(answer):
             # Small, and only the rounding of debt keeps it open: decided once more in whole fen.
             self.run = replace(self.run, fen=True)
@@ -493,10 +484,23 @@ class _Term:
         for found in construct(self.problem, self.stage, relaxation, run):
             self._offer(found)
 
+    def _search_in_fen(self, search: Solve) -> Answer:
+        """Let the variant search; and again with the reserve, where whole fen cannot keep what it decided."""
+        answer = self._search(search, self.run)
+        if not answer.infeasible and self.decisions is None and answer.stopped == "proved":
+            reserved = self._search(search, replace(self.run, reserve=True))
+            stopped: Stopped = reserved.stopped if reserved.stopped in ("time", "cancelled") else "gap"
+            return Answer(reserved.choice, None, stopped)
+        if answer.stopped in ("proved", "gap") and not self._closed(self._best_bound()):
+            self._search_again(search, answer)
+        return answer
+
     def _search(self, search: Solve, run: Run) -> Answer:
         """Let the variant search; a failure of its own keeps what was found."""
         if run.seconds_left <= 0 or run.cancelled():
             return Answer(None, None, "cancelled" if run.cancelled() else "time")
+        if run.reserve:  # what is reported of bounds then is true of less than the problem
+            run = replace(run, report=lambda choice, bound: self._report(choice, None))
         try:
             answer = search(self.problem, self.stage, replace(run, start=self.decisions))
             if answer.choice is not None:
