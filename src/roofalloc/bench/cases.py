@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from roofalloc import __version__
+from roofalloc import __version__, library
 from roofalloc.errors import UsageError
-from roofalloc.files import read
+from roofalloc.files import read, write
 from roofalloc.solvers import registry
 
 
@@ -53,37 +53,55 @@ class Case:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def instance_paths(given: Iterable[Path]) -> list[Path]:
-    """Instance files and folders named by paths; a folder that is no instance stands for all in it.
+def instance_paths(given: Iterable[Path], made: Path) -> list[Path]:
+    """Instance files and folders for what is named.
+
+    Parameters
+    ----------
+    given : each an instance, a folder of instances, a library (all that its index lists), or the name of an
+        instance in the library ``instances``
+    made : folder where instances that a library makes by recipe are written, once
 
     Raises
     ------
-    UsageError : a path is not there, or a folder holds no instance
+    UsageError : a path or name is not there, or a folder holds no instance
     """
     found: list[Path] = []
     for path in given:
-        if not path.exists():
-            raise UsageError(f"{path}: there is no such file or folder")
         if path.is_file() or (path / "instance.toml").is_file():
             found.append(path)
-            continue
-        inside = sorted(
-            entry
-            for entry in path.rglob("*")
-            if (entry.is_file() and entry.name.endswith((".json", ".json.gz")) and _is_instance(entry))
-            or (entry.is_dir() and (entry / "instance.toml").is_file())
-        )
-        if not inside:
-            raise UsageError(f"{path}: no instance in this folder")
-        found += inside
+        elif (path / library.INDEX).is_file():
+            found += [_file_of(entry, made) for entry in library.entries(path)]
+        elif path.is_dir():
+            inside = sorted(entry for entry in path.rglob("*") if _is_instance(entry))
+            if not inside:
+                raise UsageError(f"{path}: no instance in this folder")
+            found += inside
+        elif Path("instances", library.INDEX).is_file() and len(path.parts) == 1:
+            found.append(_file_of(library.find("instances", path.name), made))
+        else:
+            raise UsageError(f"{path}: there is no such file or folder")
     return list(dict.fromkeys(found))
 
 
+def _file_of(entry: library.Entry, made: Path) -> Path:
+    """The file of an entry, written where there is only a recipe."""
+    if entry.path is not None:
+        return entry.path
+    path = made / f"{entry.name}-{entry.sha256[:12]}.parquet"
+    if not path.is_dir():
+        made.mkdir(parents=True, exist_ok=True)
+        write(entry.read(), path)
+    return path
+
+
 def _is_instance(path: Path) -> bool:
-    """Whether a file with an instance's ending is one, rather than a plan or a list beside it."""
-    return path.name != "best_known.json" and not any(
-        (folder / "plan.json").is_file() or (folder / "bench.json").is_file() for folder in path.parents[:2]
-    )
+    """Whether a file or folder is an instance, by its name and place: not a plan, a list or a run."""
+    if path.is_dir():
+        return (path / "instance.toml").is_file()
+    marks = ("plan.json", "bench.json", "instance.toml")
+    beside = any((folder / mark).is_file() for folder in path.parents[:2] for mark in marks)
+    return path.name.endswith((".json", ".json.gz")) and path.name != library.BEST and not beside
 
 
 def solver_names(words: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roofalloc import library
 from roofalloc.errors import MissingExtraError, UsageError
 from roofalloc.files import read, read_plan
 from roofalloc.files.output import write_file
@@ -79,8 +80,8 @@ def carried_out(order: Order, say: Callable[[str], object]) -> Done:
     OutputError : the folder of the runs holds something else, or cannot be written
     """
     names = solver_names(order.solvers)
-    paths = instance_paths(order.instances)
-    known = None if order.update_best is None else _best_known(order.update_best)
+    paths = instance_paths(order.instances, order.out / "instances")
+    known = None if order.update_best is None else library.read_best(order.update_best)
     wanted = cases(paths, names, range(order.seeds), order.limits)
 
     def told(record: Record, done: int, of: int) -> None:
@@ -127,30 +128,21 @@ def first_values(known: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _best_known(folder: Path) -> Mapping[str, Any]:
-    from roofalloc import library
-
-    return library.read_best(folder)
-
-
 def _improve(order: Order, wanted: list[Case], records: list[Record]) -> tuple[str, ...]:
     """Take checked plans into the library's best known values; the names of instances that gained."""
-    from roofalloc import library
-
     assert order.update_best is not None
     best = library.read_best(order.update_best)
-    names = {entry["sha256"]: name for name, entry in best.items()}
     improved: dict[str, None] = {}
     by_key = {case.key: case for case in wanted}
     for record in records:
-        name, case = names.get(record["sha256"]), by_key[record["key"]]
+        case = by_key[record["key"]]
         plan = order.out / "plans" / f"{case.key}.plan"
-        if name is None or record["outcome"] != "ok" or not (plan / "plan.json").is_file():
-            continue
-        new = library.improve(best, name, read(Path(case.path)), read_plan(plan))
-        if new != best:
-            improved[name] = None
-            best = new
+        known = best.get(case.instance, {}).get("sha256") == case.sha256
+        if known and record["outcome"] == "ok" and (plan / "plan.json").is_file():
+            new = library.improve(best, read(Path(case.path)), read_plan(plan))
+            if new != best:
+                improved[case.instance] = None
+                best = new
     if improved:
         library.write_best(order.update_best, best)
     return tuple(improved)
@@ -180,7 +172,7 @@ def _cluster(address: str | None) -> Iterator[Executor | None]:
             'a cluster needs distributed; install with: pip install "roofalloc[cluster]"'
         ) from None
     try:
-        client = Client(address, timeout=10)
+        client: Any = Client(address, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
     try:
