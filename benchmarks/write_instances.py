@@ -1,39 +1,22 @@
-"""Write the instances that are shipped in instances/: python benchmarks/write_instances.py
+"""Write what instances/index.toml says is shipped: python benchmarks/write_instances.py [NAME ...]
 
-Each is `generate` with a kind, a seed and a flavour, so the files can always be made again and compared.
+A row of the index has a name, words, scale, seed and flavours, and a file where one is shipped. This writes
+the files, and fills in sizes, hashes and an entry in best_known.json; all are functions of the rows alone.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import roofalloc as ra
+from roofalloc import library
 
 INSTANCES = Path(__file__).parent.parent / "instances"
 
-#: Path below instances/: kind, seed, flavour.
-SHIPPED: dict[str, tuple[str, int, dict[str, bool]]] = {
-    "liaocheng": ("liaocheng", 0, {}),
-    "small/hamlet-plain.json": ("hamlet", 2, {}),
-    "small/hamlet-single-source.json": ("hamlet", 2, {"single_source": True}),
-    "small/hamlet-least-capital.json": ("hamlet", 2, {"least_capital": True}),
-    "small/town-plain.json": ("town", 0, {"floors": False}),
-    "small/town-floors.json": ("town", 0, {"floors": True}),
-    "small/town-unlimited.json": ("town", 1, {"floors": False, "unlimited": True}),
-}
-
-
-def shipped(path: str) -> ra.Instance:
-    """The instance that belongs at `path`, named like the file."""
-    kind, seed, flavour = SHIPPED[path]
-    return ra.generate(kind, seed, **flavour).replace(name=Path(path).stem)
-
 
 def main() -> None:
-    for path in SHIPPED:
-        (INSTANCES / path).parent.mkdir(parents=True, exist_ok=True)
-        ra.write(shipped(path), INSTANCES / path)
-        print(path)
+    for entry in library.refresh(INSTANCES, sys.argv[1:]):
+        print(entry.name, entry.file or "by recipe", entry.sha256, sep="  ")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -605,26 +604,3 @@ def test_liaocheng_s_notes_say_what_is_synthetic_and_what_is_reported(liaocheng:
         "Assumed: 7.67 yuan/W",
     ):
         assert words in notes
-
-
-# --- what is shipped ------------------------------------------------------------------------------
-
-
-def test_best_known_names_the_shipped_instances_as_they_are() -> None:
-    best = json.loads((INSTANCES / "best_known.json").read_text("utf-8"))
-    files = [str(p.relative_to(INSTANCES)) for p in (INSTANCES / "small").glob("*.json")]
-    assert sorted(best) == sorted(["liaocheng", *files])
-    for path, entry in best.items():
-        instance = ra.read(INSTANCES / path)
-        assert instance.sha256 == entry["sha256"], path
-        assert instance.name == Path(path).stem
-        assert [t["term"] for t in entry["objective"]] == [t.term for t in instance.policy.objective]
-
-
-def test_small_instances_cover_the_flavours() -> None:
-    policies = {p.stem: ra.read(p).policy for p in (INSTANCES / "small").glob("*.json")}
-    assert policies["hamlet-single-source"].max_roofs_per_village == 1
-    assert policies["hamlet-least-capital"].objective[0].term == "-capital"
-    assert policies["town-unlimited"].max_distance_km is None
-    assert len(policies["town-floors"].require) == 2
-    assert policies["town-plain"].require == () == policies["hamlet-plain"].require

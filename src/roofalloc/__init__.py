@@ -25,6 +25,7 @@ _HOMES = {
     "check": "audit",
     "compile_problem": "problem",
     "generate": "generators",
+    "library": "library",
     "read": "files",
     "read_plan": "files",
     "solve": "solving",
@@ -45,6 +46,7 @@ __all__ = [
     "check",
     "compile_problem",
     "generate",
+    "library",
     "read",
     "read_plan",
     "solve",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import solvers
+    from . import library, solvers
     from .audit import bound, check
     from .errors import InstanceError, RoofallocError
     from .files import read, read_plan, write, write_plan
