@@ -219,20 +219,25 @@ def test_a_performance_profile_is_as_by_hand() -> None:
     assert c[0].size == c[1].size == 0
 
 
-def test_more_people_than_by_hand_are_counted_where_both_have_a_plan_and_people_are_asked_for() -> None:
+def test_more_people_than_by_hand_are_counted_where_people_are_asked_for() -> None:
     runs = [
         feasible(solver="by-hand", sha256="1", people=100),
         feasible(solver="a", sha256="1", people=110, seed=0),
         feasible(solver="a", sha256="1", people=120, seed=1),
         feasible(solver="by-hand", sha256="2", people=100),
-        without_plan("hung", solver="a", sha256="2"),
+        feasible(solver="a", sha256="2", people=130),
+        without_plan("hung", solver="a", sha256="2", seed=1),
+        without_plan("hung", solver="b", sha256="2"),
+        without_plan("hung", solver="by-hand", sha256="4"),
+        feasible(solver="a", sha256="4", people=70),
         feasible(solver="by-hand", sha256="3", people=1, **LEAST),
         feasible(solver="a", sha256="3", people=900, **LEAST),
     ]
     summary = {row["solver"]: row for row in summarise(measure(runs)).to_dicts()}
     a = summary["a"]
-    assert (a["people"], a["people_by_hand"], a["instances_by_hand"]) == (115.0, 100.0, 1)
-    assert any(line.startswith("  a ") and "+15.0 %" in line for line in summary_table(runs))
+    assert (a["people"], a["people_by_hand"]) == (115.0 + 65.0, 200.0)
+    assert summary["b"]["people_by_hand"] is None
+    assert any(line.startswith("  a ") and "-10.0 %" in line for line in summary_table(runs))
 
 
 def test_no_runs_are_no_trouble() -> None:

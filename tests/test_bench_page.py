@@ -122,8 +122,14 @@ def test_what_is_infinite_or_unknown_is_valid_for_a_browser() -> None:
 
 def test_variants_are_told_apart_by_colour_and_dashes_and_by_hand_is_grey(drawn: str) -> None:
     looks = data_of(drawn)["looks"]
-    assert len({(look["colour"], look["dash"]) for look in looks.values()}) == len(VARIANTS)
+    assert len({(look["colour"], look["dash"]) for look in looks.values()}) == len(looks)
     assert looks["by-hand"]["colour"] not in COLOURS
+
+
+def test_variants_that_answer_nothing_are_in_the_tables_and_not_in_the_charts(drawn: str) -> None:
+    data = data_of(drawn)
+    assert set(data["looks"]) == set(VARIANTS) - {"flow"}
+    assert all("flow" not in curves for curves in data["curves"].values())
 
 
 def test_a_page_of_nothing_is_a_page() -> None:

@@ -310,15 +310,15 @@ def summarise(measured: pl.DataFrame) -> pl.DataFrame:
         * to_plan ... to_proof : shifted geometric means [s]; null where no case asks for it
         * primal_gap, primal_integral : means over the cases that have a plan
         * refused, not_installed, errors : counts of runs
-        * people, people_by_hand : sums over the instances with the term ``people`` on which both the variant
-          and planning by hand have a plan, of means over seeds; null where there are none
-        * instances_by_hand : how many those are
+        * people, people_by_hand : sums of means over seeds, over the instances with the term ``people`` of
+          which planning by hand has a plan and this variant a run; a run without a plan reaches nobody. Null
+          where there are none, or the variant has no plan at all
     """
-    by_hand = _people(measured.filter(pl.col("solver") == BY_HAND))
+    by_hand = _people(measured.filter(pl.col("solver") == BY_HAND).drop_nulls("people"))
     rows = []
     for (solver,), runs in measured.group_by("solver", maintain_order=True):
         people = _people(runs)
-        both = sorted(people.keys() & by_hand.keys())
+        both = sorted(people.keys() & by_hand.keys()) if runs["value"].count() else []
         means = {}
         for name in TIMES:
             asked = runs.filter(pl.col(name).is_not_null())
@@ -340,11 +340,10 @@ def summarise(measured: pl.DataFrame) -> pl.DataFrame:
                 "errors": int(runs["outcome"].is_in(ERRORS).sum()),
                 "people": sum(people[i] for i in both) if both else None,
                 "people_by_hand": sum(by_hand[i] for i in both) if both else None,
-                "instances_by_hand": len(both),
             }
         )
     floats = (*TIMES, "wins", "primal_gap", "primal_integral", "people", "people_by_hand")
-    counts = ("runs", "plans", "proofs", "best", "refused", "not_installed", "errors", "instances_by_hand")
+    counts = ("runs", "plans", "proofs", "best", "refused", "not_installed", "errors")
     schema = {"solver": pl.String, **dict.fromkeys(floats, pl.Float64), **dict.fromkeys(counts, pl.Int64)}
     table = pl.DataFrame(rows, schema_overrides=schema) if rows else pl.DataFrame(schema=schema)
     by = ["wins", "primal_integral", "to_proof", "solver"]
@@ -353,8 +352,8 @@ def summarise(measured: pl.DataFrame) -> pl.DataFrame:
 
 def _people(runs: pl.DataFrame) -> dict[str, float]:
     """Mean people over seeds by instance, where people are what is asked for."""
-    asked = runs.filter((pl.col("term") == "people") & pl.col("people").is_not_null())
-    return dict(asked.group_by("sha256").agg(pl.col("people").mean()).iter_rows())
+    asked = runs.filter(pl.col("term") == "people")
+    return dict(asked.group_by("sha256").agg(pl.col("people").fill_null(0).mean()).iter_rows())
 
 
 def performance_profile(measured: pl.DataFrame, time: str) -> dict[str, tuple[Floats, Floats]]:

@@ -6,7 +6,6 @@
   const FLOOR = 1e-5; // of the gap, where a logarithm needs one
   const INK = "#1b1f24", SOFT = "#59636e", RULE = "#e6eaee";
   const FONT = getComputedStyle(document.body).fontFamily;
-  const narrow = () => window.innerWidth < 736;
 
   const chart = (id) => echarts.init(document.getElementById(id), null, { renderer: "svg" });
   const profile = chart("profile"), gap = chart("gap"), integral = chart("integral");
@@ -22,6 +21,18 @@
   const percent = (number) => {
     if (number <= FLOOR) return "\u2264 1e-5";
     return number >= 0.0099 ? Number((100 * number).toPrecision(3)) + " %" : number.toExponential(0);
+  };
+
+  /** Round numbers (1, 2 and 5 times a power of ten) from one number to another, both included. */
+  const ticks = (from, to) => {
+    const found = [from];
+    for (let power = Math.floor(Math.log10(from)); 10 ** power < to; power += 1) {
+      for (const digit of [1, 2, 5]) {
+        const tick = Number(`${digit}e${power}`);
+        if (tick > from * 1.01 && tick < to * 0.75) found.push(tick);
+      }
+    }
+    return [...found, to];
   };
 
   /** The value of a step function, points of [from, value], at a place. */
@@ -66,9 +77,8 @@
     symbol: "none",
     lineStyle: stroke(solver),
     itemStyle: { color: data.looks[solver].colour },
-    emphasis: { focus: "series", lineStyle: { width: 3.5 } },
-    blur: { lineStyle: { opacity: 0.18 } },
-    triggerLineEvent: true,
+    emphasis: { focus: "series", lineStyle: { width: 2.2 } },
+    blur: { lineStyle: { opacity: 0.15 } },
   });
   const base = (tooltip) => ({
     animation: false,
@@ -93,7 +103,7 @@
     const curves = data.profiles[time];
     const drawn = solvers.filter((solver) => shown.has(solver));
     const factors = solvers.flatMap((solver) => curves[solver].map(([factor]) => factor));
-    const end = Math.max(2, ...factors) * 1.15;
+    const end = 2 ** Math.ceil(Math.log2(Math.max(2, ...factors) * 1.1));
     profile.setOption({
       ...base((params) => {
         const factor = place(params);
@@ -102,8 +112,8 @@
         return tip(`within ${short(factor)} times the fastest`, rows.map(([s, share]) => [s, `${Math.round(100 * share)} %`]));
       }),
       xAxis: axis({
-        type: "log", min: 1, max: end, name: "times the fastest", nameLocation: "middle", nameGap: 28,
-        axisLabel: { formatter: (value) => (Math.abs(value - end) < 1e-9 ? "" : short(value)) },
+        type: "log", logBase: 2, min: 1, max: end, name: "times the fastest", nameLocation: "middle", nameGap: 28,
+        axisLabel: { formatter: short },
       }),
       yAxis: axis({
         type: "value", min: 0, max: 1, interval: 0.25, name: "share of cases", nameTextStyle: { color: SOFT, align: "left" }, nameGap: 14,
@@ -124,7 +134,7 @@
     const limit = data.limits[id];
     const drawn = solvers.filter((solver) => shown.has(solver) && curves[solver]);
     const starts = drawn.flatMap((solver) => curves[solver].filter(([, value]) => value < 1).map(([from]) => from));
-    const first = Math.max(data.first, Math.min(limit / 4, ...starts) * 0.8);
+    const first = ticks(data.first, limit).filter((tick) => tick < Math.min(limit / 4, ...starts)).pop() ?? data.first;
     gap.setOption({
       ...base((params) => {
         const time = place(params);
@@ -135,7 +145,7 @@
       title: drawn.length ? [] : [{ text: "Nobody has a plan of this instance.", left: "center", top: "middle", textStyle: { color: SOFT, fontSize: 14, fontWeight: 400, fontFamily: FONT } }],
       xAxis: axis({
         type: "log", min: first, max: limit, show: drawn.length > 0, name: "seconds", nameLocation: "middle", nameGap: 28,
-        axisLabel: { formatter: short },
+        axisLabel: { formatter: short, customValues: ticks(first, limit) },
       }),
       yAxis: axis({
         type: "log", min: FLOOR, max: 1, show: drawn.length > 0, name: "primal gap", nameTextStyle: { color: SOFT, align: "left" }, nameGap: 14,
@@ -159,7 +169,7 @@
     integral.setOption({
       ...base(),
       tooltip: { show: false },
-      grid: { left: 8, right: 56, top: 34, bottom: 34, containLabel: true },
+      grid: { left: 8, right: 56, top: 12, bottom: 34, containLabel: true },
       xAxis: axis({ type: "value", min: 0, splitNumber: 3, axisLabel: { formatter: short }, show: drawn.length > 0 }),
       yAxis: axis({
         type: "category", inverse: true, data: drawn, axisLine: { show: false }, splitLine: { show: false },
@@ -181,23 +191,27 @@
   /* A click shows or hides a variant; pointing at it lifts it out of the others. */
   for (const button of document.querySelectorAll(".legend button")) {
     const solver = button.dataset.solver;
+    const tell = (type) => {
+      if (shown.has(solver)) [profile, gap].forEach((one) => one.dispatchAction({ type, seriesName: solver }));
+    };
     button.addEventListener("click", () => {
+      tell("downplay");
       if (!shown.delete(solver)) shown.add(solver);
       button.setAttribute("aria-pressed", String(shown.has(solver)));
       draw();
     });
-    const tell = (type) => () => [profile, gap].forEach((one) => one.dispatchAction({ type, seriesName: solver }));
-    button.addEventListener("pointerenter", tell("highlight"));
-    button.addEventListener("pointerleave", tell("downplay"));
+    button.addEventListener("pointerenter", () => tell("highlight"));
+    button.addEventListener("pointerleave", () => tell("downplay"));
   }
 
-  const resize = () => [profile, gap, integral].forEach((one) => one.resize());
-  window.addEventListener("resize", resize);
-  window.addEventListener("beforeprint", () => [profile, gap, integral].forEach((one) => {
-    const wide = one === profile ? 680 : one === gap ? 430 : 225;
+  const charts = [profile, gap, integral];
+  window.addEventListener("resize", () => charts.forEach((one) => one.resize()));
+  window.addEventListener("beforeprint", () => charts.forEach((one) => {
+    const wide = one === profile ? 680 : one === gap ? 430 : 225; // an A4 sheet, as wide as page.css divides it
     one.resize({ width: wide, height: 300 });
+    one.getZr().flush(); // a sheet is not waited for
   }));
-  window.addEventListener("afterprint", () => [profile, gap, integral].forEach((one) => one.resize({ width: "auto", height: "auto" })));
+  window.addEventListener("afterprint", () => charts.forEach((one) => one.resize({ width: "auto", height: "auto" })));
 
   /* The table of runs. */
   const table = document.getElementById("runs");
@@ -207,6 +221,7 @@
   const column = (name) => heads.findIndex((cell) => cell.textContent.trim() === name);
   const [instanceAt, solverAt, statusAt] = ["instance", "variant", "status"].map(column);
   const form = document.getElementById("filters");
+  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const said = new Set(rows.map((row) => row.cells[statusAt].textContent));
   for (const status of [...said].sort()) form.elements.status.appendChild(document.createElement("option")).textContent = status;
 
@@ -215,12 +230,11 @@
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
     for (const row of rows) {
-      const all = row.textContent.toLowerCase();
       row.hidden = !(
         (!instance || row.cells[instanceAt].textContent === instance) &&
         (!solver || row.cells[solverAt].textContent === solver) &&
         (!status || row.cells[statusAt].textContent === status) &&
-        words.every((word) => all.includes(word))
+        words.every((word) => texts.get(row).includes(word))
       );
       if (!row.hidden) count += 1;
     }
@@ -229,6 +243,7 @@
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
 
+  const collator = new Intl.Collator("en", { numeric: true });
   const order = new Map(rows.map((row, i) => [row, i]));
   heads.forEach((head, i) => {
     const button = document.createElement("button");
@@ -245,7 +260,7 @@
         const [x, y] = [key(a), key(b)];
         if (x === y) return order.get(a) - order.get(b);
         if (numeric && (x === "" || y === "")) return x === "" ? 1 : -1; // what is missing stands last
-        return (numeric ? x - y : x.localeCompare(y, "en", { numeric: true })) * (down ? -1 : 1);
+        return (numeric ? x - y : collator.compare(x, y)) * (down ? -1 : 1);
       });
       body.append(...sorted);
     });

@@ -11,6 +11,8 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from roofalloc.report.words import plural
+
 from .judge import findings
 from .measures import (
     BY_HAND,
@@ -35,13 +37,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 DASHES = ("", "7 4", "2 3")  # of lines, once the colours are used up
 BASELINE = ("#767676", "2 3")  # planning by hand is what others are held against, not a rival
 
-LONGEST = {
-    "to_plan": "the first plan",
-    "to_1e-2": "1 %",
-    "to_1e-3": "1e-3",
-    "to_1e-4": "1e-4",
-    "to_proof": "the proof",
-}
 _LIMITS = (
     ("time_limit", "time limit {:g} s"),
     ("gap", "gap {:g}"),
@@ -67,7 +62,8 @@ def page(records: Records, title: str, best_known: Known | None = None) -> str:
     runs = listed(records)
     measured = measure(runs, best_known)
     summary = summarise(measured)
-    looks = _looks(summary["solver"].to_list())
+    answering = summary.filter((pl.col("plans") > 0) | (pl.col("proofs") > 0))
+    looks = _looks(answering["solver"].to_list())
     environment = Environment(
         loader=PackageLoader("roofalloc", "bench"),
         autoescape=True,
@@ -93,13 +89,12 @@ def page(records: Records, title: str, best_known: Known | None = None) -> str:
         left_out=left_out(measured),
         looks=looks,
         times=CALLED,
-        spoken=LONGEST,
         errors=ERRORS,
         summary=summary.to_dicts(),
         leaders=_leaders(summary),
         by_hand=bool(summary["people_by_hand"].count()),
         seeds=measured["seed"].n_unique() > 1,
-        runs=_rows(measured, list(looks)),
+        runs=_rows(measured, summary["solver"].to_list()),
         instances=_instances(measured, runs, best_known),
         data=_data(measured, runs, best_known, looks),
         style=Markup((room / "bench" / "page.css").read_text(encoding="utf-8")),
@@ -129,8 +124,10 @@ def _facts(runs: list[Record]) -> list[tuple[str, str]]:
 
     if not runs:
         return []
-    counts = {name: len({r[name] for r in runs}) for name in ("sha256", "solver", "seed")}
-    shape = f"{counts['sha256']} instances, {counts['solver']} variants, {counts['seed']} seeds"
+    shape = ", ".join(
+        plural(len({r[name] for r in runs}), one)
+        for name, one in (("sha256", "instance"), ("solver", "variant"), ("seed", "seed"))
+    )
     limits = [text for name, form in _LIMITS if (text := all_of(name, form))]
     days = sorted({str(r["started"])[:10] for r in runs if r["started"]})
     facts = [
@@ -183,9 +180,11 @@ def _data(
     measured: pl.DataFrame, runs: list[Record], best_known: Known | None, looks: dict[str, dict[str, str]]
 ) -> dict[str, Any]:
     """What the charts draw; curves only with the points at which they step."""
+    drawn = [run for run in runs if run["solver"] in looks]
+    measured = measured.filter(pl.col("solver").is_in(list(looks)))
     limits = dict(measured.group_by("sha256").agg(pl.col("limit").max()).iter_rows())
     grid = time_grid(max(limits.values(), default=10.0))
-    gaps = gap_over_time(runs, grid, best_known)
+    gaps = gap_over_time(drawn, grid, best_known)
     means: dict[str, list[Floats]] = {}
     for solvers in gaps.values():
         for solver, curve in solvers.items():

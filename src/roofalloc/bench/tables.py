@@ -105,7 +105,7 @@ def summary_table(records: Records, best_known: Known | None = None) -> list[str
         "Times: shifted geometric means [s] over all cases; what is not reached counts as the limit.",
     ]
     if by_hand:
-        lines.append("People: more than planning by hand reaches, where both have a plan.")
+        lines.append("People: more than planning by hand reaches; a run without a plan reaches nobody.")
     lines += left_out(measured)
     if wrong := findings(listed(records)):
         lines += ["", "WRONG", *(f"  {line}" for line in wrong)]
