@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -92,33 +91,6 @@ def best(problem: Problem, **options: Any) -> Fraction:
     score = -reached if term.term in LOWER_IS_BETTER else reached
     assert answer.bound == pytest.approx(float(score), abs=1e-6)
     return reached
-
-
-@pytest.fixture
-def hard() -> Problem:
-    """Takes minutes to prove."""
-    return compile_problem(ra.generate("town", single_source=True))
-
-
-@pytest.fixture
-def traces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
-    """Every process started, and the folder of every file that is not meant to stay."""
-    started: list[subprocess.Popen[str]] = []
-    popen = subprocess.Popen
-
-    def remember(*args: Any, **kwargs: Any) -> subprocess.Popen[str]:
-        started.append(popen(*args, **kwargs))
-        return started[-1]
-
-    monkeypatch.setattr(subprocess, "Popen", remember)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return SimpleNamespace(processes=started, folder=tmp_path)
-
-
-def assert_nothing_is_left(traces: SimpleNamespace) -> None:
-    assert traces.processes
-    assert all(process.poll() is not None for process in traces.processes)
-    assert list(traces.folder.iterdir()) == []
 
 
 # --- the contract's cases ---------------------------------------------------------------------------
@@ -325,7 +297,7 @@ def test_a_start_is_handed_to_the_solver(traces: SimpleNamespace, monkeypatch: p
     assert best(problem, start=start) == 7
     nodes = problem.first_village + problem.n_villages
     assert len(files[0].splitlines()) == 1 + problem.n_options + problem.n_classes + nodes
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
 
 
 # --- why it stopped, and what it found ----------------------------------------------------------------
@@ -335,7 +307,7 @@ def test_cancelling_ends_the_solver_and_leaves_nothing(hard: Problem, traces: Si
     begun = time.monotonic()
     answer = pulp.solve(hard, first(hard), Run(cancelled=lambda: time.monotonic() > begun + 1.5))
     assert answer.stopped == "cancelled"
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
 
 
 def test_a_ctrl_c_that_nobody_handles_ends_the_solver_too(hard: Problem, traces: SimpleNamespace) -> None:
@@ -346,7 +318,7 @@ def test_a_ctrl_c_that_nobody_handles_ends_the_solver_too(hard: Problem, traces:
 
     with pytest.raises(KeyboardInterrupt):
         pulp.solve(hard, first(hard), Run(cancelled=interrupt))
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
 
 
 def test_a_command_ends_with_its_parent_and_its_files_go(tmp_path: Path) -> None:
@@ -381,7 +353,7 @@ def test_at_the_time_limit_nothing_is_called_optimal(
     if seconds == 0:
         assert answer == Answer(None, None, "time")
         return
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
     bounds = [bound for bound in reports if bound is not None]
     assert bounds == sorted(bounds, reverse=True)
     if answer.choice is not None and answer.bound is not None:
@@ -477,7 +449,7 @@ def test_another_solver_of_pulp_finds_the_same(traces: SimpleNamespace) -> None:
     assert answer.stopped == "proved"
     assert answer.bound == pytest.approx(78)
     assert reports[-1][0] is answer.choice
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
 
 
 def test_another_solver_of_pulp_proves_infeasibility() -> None:
@@ -489,7 +461,7 @@ def test_another_solver_of_pulp_is_cancelled(hard: Problem, traces: SimpleNamesp
     begun = time.monotonic()
     run = Run(cancelled=lambda: time.monotonic() > begun + 1.5, options={"solver": "HiGHS"})
     assert pulp.solve(hard, first(hard), run) == Answer(None, None, "cancelled")
-    assert_nothing_is_left(traces)
+    traces.assert_nothing_is_left()
 
 
 def test_an_option_reaches_cbc_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,13 @@ def scipy(channel: Channel) -> None:
 
     arrays = np.load(channel.folder / "model.npz")
     shape = len(arrays["row_lower"]), len(arrays["cost"])
+    if not shape[1]:  # SciPy wants a column
+        fits = bool(((arrays["row_lower"] <= 0) & (arrays["row_upper"] >= 0)).all())
+        if fits:
+            channel.plan([])
+            channel.new_bound(0.0)
+        channel.last("proved", infeasible=not fits)
+        return
     matrix = csc_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
     options = {"disp": True, **channel.settings}
     if channel.ends_at is not None:
@@ -95,6 +102,10 @@ def scipy(channel: Channel) -> None:
         raise Refused(f"scipy.optimize.milp refuses {told}: {error}") from None
     if result.x is not None:
         channel.plan(result.x)
+    if result.status == 0 and result.mip_gap is None:  # nothing was whole
+        channel.new_bound(result.fun)
+        channel.last("proved")
+        return
     channel.new_bound(result.mip_dual_bound)
     if result.status == 0:
         channel.last("proved" if abs(result.mip_gap) <= 1e-12 else "gap")
@@ -204,13 +215,15 @@ def cpsat(channel: Channel) -> None:
             channel.plan(self.response_proto.solution)
 
     solver.best_bound_callback = channel.new_bound
+    begun = time.monotonic()
     status = solver.solve(model, Listener())
     answer = solver.response_proto
-    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):  # else its bound is 0, for none
         channel.plan(answer.solution)
-    if status not in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         channel.new_bound(answer.best_objective_bound)
-    late = channel.ends_at is not None and time.time() >= channel.ends_at - 0.05
+    # It may end well before its limit, where nothing it knows would fit; else options of the user end it.
+    share = (time.monotonic() - begun) / solver.parameters.max_time_in_seconds
+    late = share >= (0.9 if channel.options else 0.01)
     if status == cp_model.OPTIMAL:
         channel.last("proved" if answer.objective_value == answer.best_objective_bound else "gap")
     elif status == cp_model.INFEASIBLE:

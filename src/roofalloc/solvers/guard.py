@@ -30,7 +30,8 @@ def main(folder: str, command: list[str]) -> int:
 
 
 def _end_with_parent(folder: str, process: subprocess.Popen[bytes], orphaned: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin, whose lock this thread would hold at the interpreter's end
+        pass
     orphaned.set()
     process.kill()
     process.wait()

@@ -1,0 +1,40 @@
+"""What several rooms of tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import roofalloc as ra
+from roofalloc.problem import Problem, compile_problem
+
+
+@pytest.fixture
+def hard() -> Problem:
+    """Takes minutes to prove."""
+    return compile_problem(ra.generate("town", single_source=True))
+
+
+@pytest.fixture
+def traces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """Every process started, and the folder of every file that is not meant to stay."""
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def remember(*args: Any, **kwargs: Any) -> subprocess.Popen[str]:
+        started.append(popen(*args, **kwargs))
+        return started[-1]
+
+    def nothing_is_left() -> None:
+        assert started
+        assert all(process.poll() is not None for process in started)
+        assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr(subprocess, "Popen", remember)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return SimpleNamespace(processes=started, folder=tmp_path, assert_nothing_is_left=nothing_is_left)
