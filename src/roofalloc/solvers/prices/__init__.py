@@ -21,7 +21,7 @@ from roofalloc.problem import Problem, Stage
 from ..base import PASS, Answer, Run, Solve
 
 LARGE = 20_000  # options, classes and arcs from which the engine leads
-MIDDLE = 1_000  # and from which the master is tried before the whole model
+MIDDLE = 400  # options and classes from which the master is tried before the whole model
 
 
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
@@ -40,7 +40,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             )
         watch()
         return engine(problem, stage, run)
-    if size >= MIDDLE and not problem.limits_links and not run.options:
+    if problem.n_options + problem.n_classes >= MIDDLE and not problem.limits_links and not run.options:
         from . import middle
 
         return middle.solve(problem, stage, run)
