@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const solvers = Object.keys(data.looks);
   const shown = new Set(solvers);
-  const FLOOR = 1e-5; // of the gap, where a logarithm needs one
+  const FLOOR = 1e-5; // of gaps: a logarithm needs one
   const INK = "#1b1f24", SOFT = "#59636e", RULE = "#e6eaee";
   const FONT = getComputedStyle(document.body).fontFamily;
 
@@ -18,9 +18,9 @@
   });
   const short = (number) => Number(number.toPrecision(3)).toLocaleString("en");
   const seconds = (number) => (number < 1 ? number.toPrecision(2) : short(number)) + " s";
-  const percent = (number) => {
-    if (number <= FLOOR) return "\u2264 1e-5";
-    return number >= 0.0099 ? Number((100 * number).toPrecision(3)) + " %" : number.toExponential(0);
+  const percent = (number, places = 0) => {
+    if (number === 0) return "0";
+    return number >= 0.0099 ? `${Number((100 * number).toPrecision(3))} %` : number.toExponential(places);
   };
 
   /** Round numbers (1, 2 and 5 times a power of ten) from one number to another, both included. */
@@ -135,12 +135,15 @@
     const drawn = solvers.filter((solver) => shown.has(solver) && curves[solver]);
     const starts = drawn.flatMap((solver) => curves[solver].filter(([, value]) => value < 1).map(([from]) => from));
     const first = ticks(data.first, limit).filter((tick) => tick < Math.min(limit / 4, ...starts)).pop() ?? data.first;
+    const gaps = drawn.flatMap((solver) => curves[solver].map(([, value]) => value));
+    const least = Math.min(0.05, ...gaps.filter((value) => value > 0));
+    const floor = Math.max(FLOOR, 10 ** Math.floor(Math.log10(least) - (gaps.includes(0) ? 0.7 : 0)));
     gap.setOption({
       ...base((params) => {
         const time = place(params);
         const rows = drawn.map((solver) => [solver, at(curves[solver], time, 1)]);
         rows.sort((a, b) => a[1] - b[1]);
-        return tip(`after ${seconds(time)}`, rows.map(([s, value]) => [s, value === 0 ? "0" : value <= FLOOR ? "\u2264 1e-5" : value >= 0.0099 ? `${(100 * value).toPrecision(3)} %` : value.toExponential(1)]));
+        return tip(`after ${seconds(time)}`, rows.map(([s, value]) => [s, percent(value, 1)]));
       }),
       title: drawn.length ? [] : [{ text: "Nobody has a plan of this instance.", left: "center", top: "middle", textStyle: { color: SOFT, fontSize: 14, fontWeight: 400, fontFamily: FONT } }],
       xAxis: axis({
@@ -148,14 +151,14 @@
         axisLabel: { formatter: short, customValues: ticks(first, limit) },
       }),
       yAxis: axis({
-        type: "log", min: FLOOR, max: 1, show: drawn.length > 0, name: "primal gap", nameTextStyle: { color: SOFT, align: "left" }, nameGap: 14,
-        axisLine: { show: false }, axisLabel: { formatter: percent },
+        type: "log", min: floor, max: 1, show: drawn.length > 0, name: "primal gap", nameTextStyle: { color: SOFT, align: "left" }, nameGap: 14,
+        axisLine: { show: false }, axisLabel: { formatter: (value) => (value < floor * 1.01 && gaps.some((one) => one < floor) ? "\u2264 " : "") + percent(value) },
       }),
       series: drawn.map((solver) => {
         const points = curves[solver].filter(([from]) => from > first && from <= limit);
         const begin = [first, at(curves[solver], first, 1)];
         const end = [limit, at(curves[solver], limit, 1)];
-        return line(solver, [begin, ...points, end].map(([from, value]) => [from, Math.max(value, FLOOR)]));
+        return line(solver, [begin, ...points, end].map(([from, value]) => [from, Math.max(value, floor)]));
       }),
     }, true);
   }

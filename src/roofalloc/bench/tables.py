@@ -141,10 +141,10 @@ def known_words(term: str | None, known: Reference) -> str:
 
 
 def _notes(rows: list[Row]) -> list[str]:
-    """What runs that did not end well said: what several seeds of a variant say alike is said once."""
+    """What runs without a good end or a plan said: what several seeds of a variant say alike is said once."""
     said: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        if row["outcome"] != "ok" and row["message"]:
+        if row["message"] and (row["outcome"] != "ok" or row["status"] == "no_plan"):
             said[row["solver"], " ".join(row["message"].split())].append(str(row["seed"]))
     lines = []
     for (solver, message), seeds in said.items():
