@@ -401,3 +401,28 @@ def test_the_command_says_what_it_does_not_find(shelf: Path, tmp_path: Path, cal
     code, out, err = call("instances", "/nowhere")
     assert (code, out) == (2, "")
     assert "is no library of instances" in err
+
+
+def test_a_study_of_a_library_with_recipes_keeps_what_it_finds(
+    shelf: Path, tmp_path: Path, call: Call
+) -> None:
+    runs = tmp_path / "runs"
+    arguments = (
+        "bench",
+        shelf,
+        "--solvers",
+        "greedy",
+        "--time-limit",
+        60,
+        "--update-best",
+        shelf,
+        "-o",
+        runs,
+    )
+    code, _, err = call(*arguments)
+    assert code == 0, err
+    best = library.read_best(shelf)
+    for entry in library.entries(shelf):
+        found = ra.solve(entry.read(), solver="greedy").objective[0]
+        assert best[entry.name]["solver"] == "greedy"
+        assert best[entry.name]["objective"][0]["value"] == found.value

@@ -19,7 +19,7 @@ from .compare import compare
 from .judge import findings
 from .page import page
 from .runs import Record
-from .store import records_of
+from .store import Store, records_of
 from .study import study
 from .tables import runs_table, summary_table
 
@@ -80,6 +80,7 @@ def carried_out(order: Order, say: Callable[[str], object]) -> Done:
     OutputError : the folder of the runs holds something else, or cannot be written
     """
     names = solver_names(order.solvers)
+    Store(order.out)  # the folder is one of runs before instances are written into it
     paths = instance_paths(order.instances, order.out / "instances")
     known = None if order.update_best is None else library.read_best(order.update_best)
     wanted = cases(paths, names, range(order.seeds), order.limits)
