@@ -282,6 +282,12 @@ def test_a_run_that_did_not_end_well_says_how_and_why() -> None:
     assert width(note) <= 100
 
 
+def test_a_run_that_found_no_plan_says_why() -> None:
+    lines = runs_table([without_plan("ok", message="the floors are not met"), record(message="all is well")])
+    assert any(line.strip() == "highs, seed 0: the floors are not met" for line in lines)
+    assert not any("all is well" in line for line in lines)
+
+
 def test_the_summary_names_what_is_wrong_and_sorts_the_best_first() -> None:
     lines = summary_table(
         [
