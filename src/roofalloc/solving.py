@@ -534,8 +534,11 @@ class _Term:
 
     def _open_by_rounding(self, answer: Answer) -> bool:
         searched = answer.stopped in ("proved", "gap") and not answer.infeasible
-        small = self.problem.n_draws <= FEW_DRAWS and self.problem.reserve.any()
-        return bool(searched and small and not self._closed(self._best_bound()))
+        return searched and self._few_fen() and not self._closed(self._best_bound())
+
+    def _few_fen(self) -> bool:
+        """Whether debt is rounded over several sources, and money few enough to be decided in whole fen."""
+        return bool(self.problem.n_draws <= FEW_DRAWS and self.problem.reserve.any())
 
     def _until(self, share: float) -> Run:
         if self.run.deadline is None:
@@ -623,6 +626,9 @@ class _Term:
         """Believe a variant that says nothing is possible where no plan refutes it and something is short."""
         if self.decisions is None:
             self.conflict = explain(self.problem, self.stage, self.run)
+            if self.conflict.shortfall == 0 and self._few_fen():  # a fen that no double sees may be short
+                self.run = replace(self.run, fen=True)
+                self.conflict = explain(self.problem, self.stage, self.run)
             self.infeasible = self.conflict.shortfall != 0
         if self.infeasible:
             self._prove_infeasible()

@@ -61,7 +61,7 @@ BUILT_IN = (
     ),
     Variant(
         name="cpsat",
-        title="OR-Tools CP-SAT, the model in whole fen; up to a million columns",
+        title="OR-Tools CP-SAT, the model in whole fen; up to 300,000 columns",
         home="roofalloc.solvers.cpsat:solve",
         requires=("ortools",),
         extra="cpsat",
