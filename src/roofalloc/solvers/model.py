@@ -6,7 +6,8 @@ whole fen are asked for). Rows, in named blocks, in model units: money of a year
 ``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far below one fen
 where it matters. The objective is minimised: cost = -score / ``score_unit``.
 
-Roofs with a single source need no f: their capital and their exact debt stand at y.
+Roofs with a single source need no f: their capital and their exact debt stand at y. Villages whose roofs all
+have enough for everybody (`sated`) need no x: implied rows say all there is to say, as in covering problems.
 """
 
 from __future__ import annotations
@@ -129,9 +130,10 @@ class Model:
         if problem.n_hubs and "u" not in self.columns:
             return None
         order = self.pair_roof * problem.n_villages + self.pair_village
-        at = np.searchsorted(order, decisions.pay_roof * problem.n_villages + decisions.pay_village)
+        pairs = decisions.pay_roof * problem.n_villages + decisions.pay_village
+        there = np.isin(pairs, order)
         x = np.zeros(len(self.pair_roof))
-        x[at] = decisions.pay_amount / self.income_unit
+        x[np.searchsorted(order, pairs[there])] = decisions.pay_amount[there] / self.income_unit
         v[self.columns["x"]] = x
         if "u" in self.columns:
             v[self.columns["u"]] = x > 0
@@ -220,11 +222,17 @@ def build(
     terms = [stage.term, *(held.term for held in stage.held)]
     counted = any(term.term == "-links" for term in terms)
     pairs = (problem.limits_links or counted) and not projected
+    free = np.zeros(problem.n_villages, bool)
     if pairs:
         pair_roof, pair_village = problem.pairs
         tail, head = pair_roof, problem.first_village + pair_village
     else:
         tail, head = problem.arc_tail, problem.arc_head
+        if not projected:
+            free = sated(problem)
+        if free.any():
+            kept = ~free[head - problem.first_village]
+            tail, head = tail[kept], head[kept]
         pair_roof = tail if problem.n_hubs == 0 else tail[:0]
         pair_village = (head - problem.first_village) if problem.n_hubs == 0 else head[:0]
     n_x = 0 if projected else len(tail)
@@ -271,7 +279,6 @@ def build(
     rows = _Rows()
     options = np.arange(problem.n_options)
     roofs = np.arange(problem.n_roofs)
-    classes = np.arange(problem.n_classes)
     lone = problem.sources_count[problem.option_roof] == 1
     net = (problem.income - problem.fixed_debt * lone - (problem.reserve if reserve else 0)) / income_unit
     rate = problem.source_rate[problem.draw_source[draws]] / RATE * (capital_unit / income_unit)
@@ -328,8 +335,9 @@ def build(
             into = head < problem.first_village
             rows.add(start + head[into] - problem.n_roofs, x0 + arcs[into], -1.0)
         # who is reached is paid in full
-        start = rows.block("village", np.arange(problem.n_villages), -INFINITY, 0.0)
-        rows.add(start + problem.class_village, z0 + classes, problem.need / income_unit)
+        start = rows.block("village", np.arange(problem.n_villages), -INFINITY, np.where(free, INFINITY, 0.0))
+        paid = np.flatnonzero(~free[problem.class_village])
+        rows.add(start + problem.class_village[paid], z0 + paid, problem.need[paid] / income_unit)
         into = head >= problem.first_village
         rows.add(start + head[into] - problem.first_village, x0 + arcs[into], -1.0)
 
@@ -370,8 +378,8 @@ def build(
         on = np.flatnonzero(floor.classes & (problem.people > 0))
         rows.add(np.full(len(on), start + r), z0 + on, problem.people[on])
 
-    if implied and not projected:
-        _implied_rows(rows, problem, y0, z0)
+    if not projected:
+        _implied_rows(rows, problem, y0, z0, free, implied)
     if pairs:
         _link_rows(rows, problem, net, income_unit, x0, z0, columns["u"].start)
 
@@ -424,33 +432,58 @@ def reaches(problem: Problem, villages: Bools) -> Bools:
             return hit[: problem.n_roofs]
 
 
-def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int) -> None:
-    """z_d <= n_d sum of y over linked roofs, where written-out links keep these rows few."""
+def sated(problem: Problem) -> Bools:
+    """Villages whose every roof, once it stands, can pay all that it may pay in full: (n_villages,).
+
+    Payments to them decide nothing: their demands are reached just if one of their roofs stands.
+    """
+    if problem.n_hubs:
+        return np.zeros(problem.n_villages, bool)
+    roof, village = problem.arc_tail, problem.arc_head - problem.first_village
+    need = np.zeros(problem.n_villages, np.int64)
+    np.add.at(need, problem.class_village, problem.need * problem.count)
+    asked = np.zeros(problem.n_roofs, np.int64)
+    np.add.at(asked, roof, need[village])
+    dearest = np.zeros(problem.n_roofs, np.int64)
+    np.maximum.at(dearest, problem.draw_roof, problem.source_rate[problem.draw_source])
+    rate = dearest[problem.option_roof] / RATE * (1 + 1e-12)
+    debt = np.where(rate > 0, np.ceil(problem.capital * rate) + 1, 0).astype(np.int64)
+    poor = np.zeros(problem.n_roofs, bool)
+    poor[problem.option_roof[problem.income - debt < asked[problem.option_roof]]] = True
+    result = np.ones(problem.n_villages, bool)
+    result[village[poor[roof]]] = False
+    return result
+
+
+def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int, free: Bools, wanted: bool) -> None:
+    """z_d <= n_d sum of y over linked roofs: in free villages, and where wanted and few in all."""
     if problem.n_hubs:
         return
+    classes = np.arange(problem.n_classes)
     villages = problem.arc_head - problem.first_village
     per_roof = np.diff(problem.option_ptr)
     entries = np.bincount(villages, per_roof[problem.arc_tail], problem.n_villages)
-    if entries[problem.class_village].sum() > IMPLIED_LIMIT:
+    if not wanted or entries[problem.class_village].sum() > IMPLIED_LIMIT:
+        classes = np.flatnonzero(free[problem.class_village])
+    if not len(classes):
         return
+    # Each village's options, roof by roof, one after the other; then those of each class's village.
     order = np.argsort(villages, kind="stable")
-    ptr = np.searchsorted(villages[order], np.arange(problem.n_villages + 1))
-    options_of = [
-        np.concatenate(
-            [np.zeros(0, np.int64)]
-            + [
-                np.arange(problem.option_ptr[i], problem.option_ptr[i + 1])
-                for i in problem.arc_tail[order[ptr[j] : ptr[j + 1]]]
-            ]
-        )
-        for j in range(problem.n_villages)
-    ]
-    start = rows.block("implied", np.arange(problem.n_classes), -INFINITY, 0.0)
-    classes = np.arange(problem.n_classes)
-    rows.add(start + classes, z0 + classes, 1.0)
-    for c in classes:
-        options = options_of[problem.class_village[c]]
-        rows.add(np.full(len(options), start + c), y0 + options, -float(problem.count[c]))
+    of_village, option = _spread(
+        per_roof[problem.arc_tail[order]], problem.option_ptr[problem.arc_tail[order]]
+    )
+    ptr = np.searchsorted(villages[order][of_village], np.arange(problem.n_villages + 1))
+    village = problem.class_village[classes]
+    row, place = _spread(np.diff(ptr)[village], ptr[village])
+    start = rows.block("implied", classes, -INFINITY, 0.0)
+    rows.add(start + np.arange(len(classes)), z0 + classes, 1.0)
+    rows.add(start + row, y0 + option[place], -problem.count[classes[row]].astype(float))
+
+
+def _spread(sizes: Ints, starts: Ints) -> tuple[Ints, Ints]:
+    """Ranges of so many from each start, one after the other: whose each is, and its members."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    return owner, starts[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _link_rows(

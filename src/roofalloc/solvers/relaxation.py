@@ -17,7 +17,7 @@ from roofalloc.problem import RATE, Bools, Floats, Problem, Stage
 from .base import HostingRow, Run
 from .cuts import Hosting, unpaid_sets
 from .highs_lp import pass_lp, stop_on
-from .model import Model, build, stack
+from .model import Model, build, sated, stack
 
 Key = TypeVar("Key", int, str)
 WHOLE = 20_000  # options, classes and arcs; below, the model with links is solved as it is
@@ -86,17 +86,25 @@ class Relaxation:
         few = self.model.stage.term.term in ("fairness", "-capital")
         return max(abs(self.bound), 1e-6) * 1e-4 if few else 1.0
 
+    @property
+    def whole(self) -> bool:
+        """Whether the optimum is already one of the whole model, up to the rounding of doubles."""
+        if self.master is not None:
+            return False
+        found = self.vector[self.model.integer]
+        return bool(np.abs(found - np.rint(found)).max(initial=0.0) < 1e-6)
+
 
 def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     """Solve the LP relaxation of a stage; None where it has no optimum or there was no time.
 
-    Hosting rows are separated until none is violated. Small models, and those whose term counts links, are
-    solved whole; elsewhere payments are projected out
+    Hosting rows are separated until none is violated. Small models, those whose term counts links, and those
+    without payments that matter are solved whole; elsewhere payments are projected out
     and both families of `roofalloc.solvers.cuts` are separated until none is violated: the same
     bound as with links, tightened by the connection points' combinations, in a fraction of the time.
     """
     size = problem.n_options + problem.n_classes + len(problem.arc_tail)
-    if size < WHOLE or stage.term.term == "-links":
+    if size < WHOLE or stage.term.term == "-links" or sated(problem).all():
         return _relax_whole(problem, stage, run)
     return _relax_by_cuts(problem, stage, run)
 
