@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from roofalloc.files.output import write_file
 from .cases import Case, Limits, cases, instance_paths, solver_names
 from .compare import compare
 from .judge import findings
+from .measures import Known
 from .page import page
 from .runs import Record
 from .store import Store, records_of
@@ -47,11 +48,12 @@ class Done:
     records: list[Record]
     findings: list[str]
     out: Path
+    known: Known
     improved: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The tables, for people."""
-        lines = [*runs_table(self.records), "", *summary_table(self.records), ""]
+        lines = [*runs_table(self.records, self.known), "", *summary_table(self.records, self.known), ""]
         lines += [f"Better than known   {name}" for name in self.improved]
         return [*lines, f"Written   {self.out / 'runs.parquet'} and runs.csv, a row a run"]
 
@@ -82,7 +84,7 @@ def carried_out(order: Order, say: Callable[[str], object]) -> Done:
     names = solver_names(order.solvers)
     Store(order.out)  # the folder is one of runs before instances are written into it
     paths = instance_paths(order.instances, order.out / "instances")
-    known = None if order.update_best is None else library.read_best(order.update_best)
+    known = known_of([*order.instances, *([] if order.update_best is None else [order.update_best])])
     wanted = cases(paths, names, range(order.seeds), order.limits)
 
     def told(record: Record, done: int, of: int) -> None:
@@ -94,14 +96,14 @@ def carried_out(order: Order, say: Callable[[str], object]) -> Done:
             order.out,
             order.jobs,
             executor,
-            None if known is None else first_values(known),
+            {sha256: value for sha256, (value, _) in known.items() if value is not None},
             order.update_best is not None,
             told,
         )
     improved: tuple[str, ...] = ()
     if order.update_best is not None:
         improved = _improve(order, wanted, records)
-    return Done(records, findings(records), order.out, improved)
+    return Done(records, findings(records), order.out, known, improved)
 
 
 def line(record: Record) -> str:
@@ -120,13 +122,21 @@ def line(record: Record) -> str:
     return f"{what}  {'  '.join(said)}"
 
 
-def first_values(known: Mapping[str, Any]) -> dict[str, float]:
-    """The best known value of the first term, by sha256."""
-    return {
-        entry["sha256"]: float(entry["objective"][0]["value"])
-        for entry in known.values()
-        if entry["objective"] and entry["objective"][0]["value"] is not None
-    }
+def known_of(places: Iterable[Path]) -> dict[str, tuple[float | None, float | None]]:
+    """Best known value and bound of the first term, by sha256, in the libraries that places belong to."""
+    known: dict[str, tuple[float | None, float | None]] = {}
+    for place in places:
+        try:
+            best = library.read_best(place if place.exists() else Path("instances"))
+        except UsageError:
+            continue  # in no library
+        for entry in best.values():
+            first = entry["objective"][0]
+            value, bound = (
+                None if first[name] is None else float(first[name]) for name in ("value", "bound")
+            )
+            known[entry["sha256"]] = (value, bound)
+    return known
 
 
 def _improve(order: Order, wanted: list[Case], records: list[Record]) -> tuple[str, ...]:
@@ -157,7 +167,7 @@ def compared(old: Path, new: Path) -> tuple[list[str], bool]:
 
 def draw(done: Done, file: Path) -> None:
     """Write the page."""
-    write_file(file, [page(done.records, f"Runs in {done.out}").encode()])
+    write_file(file, [page(done.records, f"Runs in {done.out}", done.known).encode()])
 
 
 @contextmanager

@@ -43,14 +43,10 @@ def judged(records: Iterable[Record], best_known: Mapping[str, float] | None = N
 def findings(records: Iterable[Record]) -> list[str]:
     """A line for each run that was wrong: its plan, or its bound."""
     return [
-        f"{r['solver']} is wrong on {r['instance']} (seed {r['seed']}): {_kind(r)}: {r['message']}"
+        f"{r['solver']} is wrong on {r['instance']} (seed {r['seed']}): {r['message']}"
         for r in records
         if r["outcome"] in ("wrong_plan", "wrong_bound")
     ]
-
-
-def _kind(record: Record) -> str:
-    return "plan" if record["outcome"] == "wrong_plan" else "bound"
 
 
 def _best(records: list[Record], known: Mapping[str, float]) -> dict[str, tuple[float, str, bool]]:
