@@ -188,7 +188,7 @@ def _upper(model: Model, parts_of_t: int) -> Ints:
     upper = model.upper.copy()
     amount = problem.source_amount[problem.draw_source[model.draws]]
     upper[model.columns["f"]] = np.minimum(capital[problem.draw_roof[model.draws]], amount)
-    if "u" in model.columns:
+    if "u" in model.columns or not problem.n_hubs:
         tail, village = model.pair_roof, model.pair_village
     else:
         tail, village = problem.arc_tail, problem.arc_head - problem.first_village
