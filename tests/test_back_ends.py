@@ -23,6 +23,7 @@ from roofalloc.errors import MissingExtraError, SolverError, UsageError
 from roofalloc.instance import Instance
 from roofalloc.problem import Choice, Decisions, Problem, Stage, compile_problem
 from roofalloc.solvers import back_end, cpsat, registry
+from roofalloc.solvers.back_end_child import MARK
 from roofalloc.solvers.base import Answer, Run, Solve
 from roofalloc.solvers.model import build
 from roofalloc.solvers.scipy import bound_in
@@ -154,6 +155,16 @@ def test_a_child_that_dies_is_an_error_with_its_last_words(monkeypatch: pytest.M
     problem = case("plain")
     with pytest.raises(SolverError, match="scipy ended without an answer; its last words: out of memory"):
         solver("scipy")(problem, first(problem), Run())
+
+
+def test_what_a_child_says_after_its_last_word_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As SCIP does, whose bound is that of its plan while it clears up.
+    last = {"stopped": "time", "infeasible": False, "message": ""}
+    words = [{"bound": -90.0}, {"last": last}, {"bound": -1.0}]
+    code = "".join(f"print({MARK + json.dumps(word)!r})\n" for word in words)
+    monkeypatch.setattr(back_end, "python", lambda module, *arguments: [sys.executable, "-c", code])
+    problem = case("plain")
+    assert solver("scip")(problem, first(problem), Run()) == Answer(None, 90.0, "time")
 
 
 def test_a_child_that_hangs_is_killed_after_the_time_limit(

@@ -126,6 +126,8 @@ class _Talk:
 
     def hear(self, line: str) -> None:
         """Take in a line of its output: a message of the child, or words of the back end itself."""
+        if self.last:
+            return  # what comes when all is said, while it clears up, says nothing
         if not line.startswith(MARK):
             self.words = line.strip() or self.words
             self._new_bound(self.bound_in(line))

@@ -142,9 +142,9 @@ def scip(channel: Channel) -> None:
         channel.new_bound(bound if abs(bound) < model.infinity() else None)
 
     class Listener(Eventhdlr):  # type: ignore[misc]
-        """Hears of better plans, and looks at the bound after each LP."""
+        """Hears of better plans and bounds."""
 
-        events = SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.LPEVENT
+        events = SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.DUALBOUNDIMPROVED
 
         def eventinit(self) -> None:
             for event in self.events:
@@ -155,6 +155,8 @@ def scip(channel: Channel) -> None:
                 self.model.dropEvent(event, self)
 
         def eventexec(self, event: Any) -> None:
+            if self.model.getStatus() != "unknown":  # while it clears up, its bound is that of no node
+                return
             if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND:
                 new_plan()
             new_bound()
