@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import roofalloc as ra
 from oracle import optimum
 from roofalloc.problem import Stage, compile_problem
+from roofalloc.solvers import registry
 from roofalloc.solvers.model import build, sated
 from roofalloc.translations import maximal_covering
 from strategies import records
@@ -68,6 +69,14 @@ def test_a_maximal_covering_has_no_payments_to_decide() -> None:
     model = build(problem, Stage(0, problem.stages[0], ()), implied=False)
     assert len(model.pair_roof) == 0
     assert model.keys["implied"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", [v.name for v in registry.variants().values() if v.exact])
+def test_every_exact_solver_decides_without_payments(name: str) -> None:
+    if not registry.installed(registry.get(name)):
+        pytest.skip(f"{name} is not installed")
+    result = ra.solve(linked(), name, gap=0)
+    assert (result.status, result.people) == ("optimal", 4)
 
 
 @st.composite
