@@ -22,13 +22,14 @@ def spopt() -> object:
 
 
 @pytest.mark.usefixtures("spopt")
+@pytest.mark.filterwarnings("ignore")  # of what will change in spopt's dependencies, here and below
 def test_both_sides_find_the_optimum_of_a_small_case() -> None:
     theirs, ours = against_spopt.measure(SMALL, "auto", 1)
     assert theirs.optimum == ours.optimum == 5
 
 
 @pytest.mark.usefixtures("spopt")
-@pytest.mark.filterwarnings("ignore")  # of spopt's dependencies, while they are imported
+@pytest.mark.filterwarnings("ignore")
 def test_the_example_of_spopt_comes_out_as_its_documentation_says() -> None:
     (case,) = against_spopt.lattice()
     assert case.cost_matrix.shape == (100, 5)
