@@ -607,7 +607,8 @@ def solvers(as_json: AsJson = False) -> int:
         extra = f": pip install 'roofalloc[{v.extra}]'" if v.extra else ""
         there = "yes" if v.name in ready else f"no{extra}"
         rows.append((v.name, there, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
-    _print(*table(rows, indent=0), "", "auto is prices, which leaves to highs what is small, a covering, or not its kind.")
+    end = "auto is prices, which leaves to highs what is small, a covering, or not its kind."
+    _print(*table(rows, indent=0), "", end)
     return Code.DONE
 
 
