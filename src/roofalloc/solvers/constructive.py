@@ -7,10 +7,13 @@ only come out right or do not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 
 from roofalloc.problem import RATE, Decisions, Ints, Problem
+
+from .settle import net_income
 
 Order = Callable[[int, Ints, Ints], Ints]
 
@@ -55,6 +58,38 @@ class Site:
             zip(zip(draw.tolist(), option.tolist(), strict=True), problem.draw_cap.tolist(), strict=True)
         )
 
+    def stand(self, plan: Decisions) -> Site:
+        """Build, on an empty site, what a plan builds, financed as it is there."""
+        on = plan.option[plan.option >= 0]
+        self.option[:], self.draws[:] = plan.option, plan.draws
+        self.net[:] = net_income(self.problem, plan.option, plan.draws)
+        self._take(on, 1)
+        return self
+
+    def without(self, roofs: Ints) -> Site:
+        """A copy of the site with the stations of some roofs taken down."""
+        site = copy(self)
+        for name in ("option", "draws", "net", "source_left", "point_left", "ceiling_left"):
+            setattr(site, name, getattr(self, name).copy())
+        site._take(self.option[roofs], -1)
+        site.option[roofs], site.net[roofs] = -1, 0
+        site.draws[np.isin(self.problem.draw_roof, roofs)] = 0
+        return site
+
+    def _take(self, options: Ints, sign: int) -> None:
+        """Take off what options and the money drawn for them use; with sign -1, give it back."""
+        problem = self.problem
+        for k in options.tolist():
+            i = int(problem.option_roof[k])
+            if problem.point[i] >= 0:
+                self.point_left[problem.point[i]] -= sign * int(problem.watts[k])
+            for c, ceiling in enumerate(problem.ceilings):
+                if ceiling.options[k]:
+                    amount = problem.capital if ceiling.kind == "capital" else problem.watts
+                    self.ceiling_left[c] -= sign * int(amount[k])
+            for d in self._draws[i].tolist():
+                self.source_left[self._source[d]] -= sign * int(self.draws[d])
+
     def begin(self, order: Ints) -> bool:
         """Build what must stand, each roof by its first option in ``order`` that can be; whether all can."""
         must = self.problem.must
@@ -64,6 +99,7 @@ class Site:
     def build(self, order: Ints) -> int:
         """Build options in turn where the roof is free and everything suffices; how many were built."""
         built = 0
+        order = order[self.option[self.problem.option_roof[order]] < 0]
         for k in order.tolist():
             built += self._build(k)
         return built
@@ -79,6 +115,8 @@ class Site:
         counted = [c for c, ceiling in enumerate(problem.ceilings) if ceiling.options[k]]
         amounts = [capital if problem.ceilings[c].kind == "capital" else watts for c in counted]
         if any(amount > self.ceiling_left[c] for c, amount in zip(counted, amounts, strict=True)):
+            return False
+        if capital > sum(self.source_left):
             return False
         given = self._finance(i, k, capital)
         if given is None:

@@ -42,11 +42,14 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     return Answer(None, None, "ended")
 
 
-def plan(problem: Problem, stage: Stage, site: Site) -> Decisions | None:
-    """Who is reached by the stations of a site; None where floors or held terms are not kept."""
+def plan(problem: Problem, stage: Stage, site: Site, promised: Ints | None = None) -> Decisions | None:
+    """Who is reached by the stations of a site; None where floors or held terms are not kept.
+
+    Where no switch limits links, who was ``promised`` to be reached, (n_classes,), comes first.
+    """
     if not problem.limits_links:
-        nobody = np.zeros(problem.n_classes, np.int64)
-        return settle(problem, Choice(site.option, nobody, site.draws.astype(float)), stage)
+        promised = np.zeros(problem.n_classes, np.int64) if promised is None else promised
+        return settle(problem, Choice(site.option, promised, site.draws.astype(float)), stage)
     rank = np.empty(problem.n_classes, np.int64)
     rank[acceptance_order(problem, stage)] = np.arange(problem.n_classes)
     gains = problem.gains(stage.term) if problem.gains(stage.term).any() else problem.people

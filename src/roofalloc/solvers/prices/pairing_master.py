@@ -219,7 +219,7 @@ class Master:
         self.pricing, self.options = pricing, options
         problem, rows = pricing.problem, pricing.rows
         self.problem = problem
-        self.income = problem.income - reserve - pricing.rounding
+        self.income: Floats = np.asarray(problem.income - reserve - pricing.rounding, float)
         self.cuts: list[Floats] = []  # prices of sources (S,), the dearest 1
         self._curves: list[tuple[Ints, Floats, Floats]] = []
         self.money = float(rows.scale[0]) if rows.n_sources else 1.0
