@@ -21,6 +21,7 @@ from roofalloc.solvers import prices
 from roofalloc.solvers.prices import blocks, engine
 from roofalloc.solvers.prices.shares import Share
 
+pytestmark = pytest.mark.xdist_group("engine")  # its kernels are compiled once, then
 GAP = 1e-6  # below what shares of so small an instance come to: every share of every round is worked on
 
 

@@ -38,6 +38,7 @@ from strategies import instances
 from test_prices_master import no_prices
 from test_settling import faults
 
+pytestmark = pytest.mark.xdist_group("engine")  # its kernels are compiled once, then
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 ONE, MANY = 20_000, 1  # arcs of a block
 

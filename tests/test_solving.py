@@ -33,6 +33,7 @@ SLOW = {"single-source", "two-roofs-a-village", "min-payment", "lexicographic", 
 SOLVERS = ("highs", "pulp")
 EXACT = tuple(v.name for v in registry.BUILT_IN if v.exact and registry.installed(v))
 BRIEF = {"hosting", "fairness", "explicit-links"}  # cases for back ends that start a process for each term
+MINUTES = {"single-source", "min-payment", "lexicographic"}  # together, for the three of them
 QUICK = settings(derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -102,6 +103,7 @@ def town() -> Instance:
         pytest.param(name, solver, marks=[pytest.mark.slow] if takes_long(name, solver) else [])
         for name in EXPECTED
         for solver in EXACT
+        if name not in MINUTES or not registry.get(solver).alone
     ],
 )
 def test_acceptance_case(name: str, solver: str, tmp_path: Path) -> None:
