@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--solver", default="auto")
     given = parser.parse_args(arguments)
-    try:
-        import spopt  # noqa: F401
-    except ImportError:
+    if find_spec("spopt") is None:
         print("spopt is not installed; install with: pip install 'roofalloc[peers]'", file=sys.stderr)
         return 2
     warm = Case("warm-up", np.eye(3), np.array([1, 2, 3]), 0, 1)

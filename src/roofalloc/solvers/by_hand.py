@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from roofalloc.links import distance_m
 from roofalloc.problem import Decisions, Floats, Ints, Problem, Stage
@@ -46,8 +47,8 @@ def _met(problem: Problem, decisions: Decisions) -> bool:
 
 def plan(problem: Problem, site: Site, ranking: Ints) -> Decisions:
     """The payments of the stations of a site, in the order of their ranking."""
-    lon, lat = _places(problem, problem.instance.roofs)[:, problem.roof_row]
-    village_lon, village_lat = _places(problem, problem.instance.villages)
+    lon, lat = _places(problem.instance.roofs)[:, problem.roof_row]
+    village_lon, village_lat = _places(problem.instance.villages)
 
     def nearest(roof: int, villages: Ints, classes: Ints) -> Ints:
         there = np.unique(villages)
@@ -61,7 +62,7 @@ def plan(problem: Problem, site: Site, ranking: Ints) -> Decisions:
     return replace(paid, option=site.option, draws=site.draws)
 
 
-def _places(problem: Problem, table: object) -> Floats:
+def _places(table: pl.DataFrame) -> Floats:
     """Longitudes and latitudes of a table, (2, n); 0 where an instance with given links has none."""
-    columns = [table[name].fill_null(0.0).to_numpy() for name in ("lon", "lat")]  # type: ignore[index]
+    columns = [table[name].fill_null(0.0).to_numpy() for name in ("lon", "lat")]
     return np.array(columns, float)
