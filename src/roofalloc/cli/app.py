@@ -1,0 +1,170 @@
+"""The command itself: its exit codes, and how any ending becomes one of them."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from roofalloc import __version__
+from roofalloc.errors import Fault, InstanceError, OutputError, RoofallocError, SolverError, UsageError
+
+from .output import StdoutError, complain, flush, print_json, print_lines
+
+
+class Code(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    CHECK_FAILED = 1
+    BAD_INPUT = 2
+    INFEASIBLE = 3
+    NO_PLAN = 4
+    NO_OUTPUT = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 a check failed; 2 bad input or usage; 3 infeasible; 4 no plan within the limits; "
+    "5 output cannot be written; 70 internal error; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="roofalloc",
+    help="Which public roofs get a solar station, how it is financed, and whom it pays: planned and proved.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # half of the time that --help would take
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    gc.set_threshold(100_000, 20, 20)  # a tenth of the time that loading takes is spent looking for garbage
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = run(sys.argv[1:])
+    gc.freeze()  # or the interpreter would go through all there is once more: a tenth of a second
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : what follows ``roofalloc`` on the command line
+
+    Returns
+    -------
+    int : the exit code
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end a run.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = app(args=list(arguments), prog_name="roofalloc", standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message()
+        return refuse(UsageError(message), "--json" in arguments) if message else Code.BAD_INPUT
+    except typer.Abort:
+        return Code.INTERRUPTED
+    except (OutputError, OSError) as error:  # of --help and --version, whose command never began
+        return refuse(error, as_json=False)
+    flush()
+    return int(code or 0)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def command(work: Callable[..., int]) -> Callable[..., int]:
+    """Make ``work`` a command whose every ending is an exit code and, with ``--json``, one document."""
+
+    @wraps(work)
+    def guarded(*args: Any, **options: Any) -> int:
+        try:
+            return work(*args, **options)
+        except (Exception, KeyboardInterrupt) as error:
+            return refuse(error, bool(options.get("as_json")))
+
+    app.command(work.__name__.rstrip("_"))(guarded)
+    return guarded
+
+
+def refuse(error: BaseException, as_json: bool) -> int:
+    """Say what went wrong, without a traceback, and choose the exit code."""
+    faults: tuple[Fault, ...] = ()
+    lines: list[str] = []
+    match error:
+        case InstanceError():
+            faults = error.faults
+            code, (message, *lines) = Code.BAD_INPUT, str(error).splitlines()
+            message = message.rstrip(":")
+        case OutputError():
+            code, message = Code.NO_OUTPUT, str(error)
+        case SolverError():
+            code, message = Code.INTERNAL, f"the solver failed: {error}"
+        case RoofallocError():
+            code, message = Code.BAD_INPUT, str(error)
+        case KeyboardInterrupt():
+            code, message = Code.INTERRUPTED, "interrupted before there was anything to write"
+        case MemoryError():
+            code, message = Code.INTERNAL, "out of memory"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
+            code, message = Code.NO_OUTPUT, str(error)
+        case _:
+            code, message = Code.INTERNAL, f"internal error: {type(error).__name__}: {error}"
+            lines = [
+                "This is a bug in roofalloc. Please report it with the command, the instance if you can",
+                f"share it, and the traceback that ROOFALLOC_DEBUG=1 prints (roofalloc {__version__},"
+                f" Python {sys.version.split()[0]}).",
+            ]
+    if os.environ.get("ROOFALLOC_DEBUG") == "1":
+        traceback.print_exception(error)
+    if as_json and not isinstance(error, StdoutError):
+        document = {
+            "error": message,
+            "faults": [
+                {name: getattr(fault, name) for name in Fault.__slots__} | {"words": str(fault)}
+                for fault in faults
+            ],
+            "exit_code": int(code),
+            "version": __version__,
+        }
+        with suppress(StdoutError):
+            print_json(document)
+            return code
+    complain(f"roofalloc: {message}", *lines)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print_lines(f"roofalloc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,77 @@
+"""What commands share of their arguments: types, and how words become what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofalloc.errors import UsageError
+
+if TYPE_CHECKING:
+    from roofalloc.instance import Instance
+
+InstancePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INSTANCE",
+        show_default=False,
+        help="NAME.json, NAME.json.gz, or a folder with instance.toml.",
+    ),
+]
+PlanPath = Annotated[
+    Path, typer.Argument(metavar="PLAN", show_default=False, help="The folder of a plan, or its plan.json.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document and nothing else.")]
+
+
+def read_instance(path: Path) -> Instance:
+    """Read an instance; a file that cannot be read is a fault of the call."""
+    from roofalloc.files import read
+
+    try:
+        return read(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def options_of(pairs: Iterable[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs as a dictionary; a value that reads as a truth value or a number is one."""
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--option {pair!r}, expected KEY=VALUE")
+        result[key] = _scalar(text)
+    return result
+
+
+def _scalar(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def unknown(what: str, word: str, known: Sequence[str]) -> UsageError:
+    """Make the error for a word that is none of those known."""
+    from roofalloc.validation import did_you_mean
+
+    hint = did_you_mean(word, known)
+    return UsageError(
+        f"unknown {what} {word!r}, expected one of {', '.join(known)}" + (f"; {hint}" if hint else "")
+    )
+
+
+def stem(instance: Path) -> str:
+    """NAME of NAME.json, NAME.json.gz, NAME.xlsx or a folder."""
+    path = instance.resolve()
+    if path.is_dir():
+        return path.name or "instance"
+    name = path.name.removesuffix(".gz")
+    return name.rsplit(".", 1)[0] or "instance"

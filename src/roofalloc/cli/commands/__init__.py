@@ -1,0 +1,26 @@
+"""The commands, a file each, in the order of ``--help``."""
+
+# ruff: noqa: I001 (this order is what --help shows)
+from . import solve
+from . import check
+from . import validate
+from . import info
+from . import convert
+from . import generate
+from . import bench
+from . import import_
+from . import instances
+from . import solvers
+
+__all__ = [
+    "bench",
+    "check",
+    "convert",
+    "generate",
+    "import_",
+    "info",
+    "instances",
+    "solve",
+    "solvers",
+    "validate",
+]

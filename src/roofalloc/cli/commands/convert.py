@@ -1,0 +1,34 @@
+"""``roofalloc convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..app import Code, command
+from ..arguments import InstancePath, read_instance
+from ..output import Writing, print_lines
+
+
+@command
+def convert(
+    instance: InstancePath,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            show_default=False,
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet.",
+        ),
+    ],
+) -> int:
+    """Write an instance in another form; nothing is lost."""
+    from roofalloc.files import write
+
+    found = read_instance(instance)
+    with Writing(out):
+        write(found, out)
+    print_lines(f"{out}: {found.name}, sha256 {found.sha256}")
+    return Code.DONE

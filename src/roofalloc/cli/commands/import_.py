@@ -1,0 +1,67 @@
+"""``roofalloc import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofalloc.errors import UsageError
+
+from ..app import Code, command
+from ..arguments import stem, unknown
+from ..output import Writing, print_lines
+
+
+@command
+def import_(
+    form: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            show_default=False,
+            help="maximal-covering, location-set-covering, set-covering, rail, budgeted-coverage, knapsack, "
+            "multiple-knapsack, multiple-choice-knapsack or bin-packing.",
+        ),
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file of that format.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it ./NAME.json.",
+        ),
+    ] = None,
+    radius: Annotated[
+        str | None, typer.Option(metavar="COST", help="Of covering: the largest cost within reach.")
+    ] = None,
+    facilities: Annotated[
+        int | None, typer.Option(min=0, help="Of maximal covering: how many are built.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="COST", help="Of budgeted coverage: what sets may cost together.")
+    ] = None,
+    problem: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of the file's problems, by name or number.")
+    ] = None,
+) -> int:
+    """Translate a public benchmark of another problem into an instance with the same optimum."""
+    from roofalloc.files import write
+    from roofalloc.translations import FORMATS
+    from roofalloc.translations import read as translate
+
+    if form not in FORMATS:
+        raise unknown("format", form, tuple(FORMATS))
+    given = {"radius": radius, "facilities": facilities, "budget": budget, "problem": problem}
+    try:
+        made = translate(form, file, **{key: value for key, value in given.items() if value is not None})
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    target = out if out is not None else Path(f"{stem(file)}.json")
+    with Writing(target):
+        write(made, target)
+    print_lines(f"{target}: {made.name}, sha256 {made.sha256}", made.notes or "")
+    return Code.DONE

@@ -1,0 +1,48 @@
+"""``roofalloc solvers``."""
+
+from __future__ import annotations
+
+from roofalloc import __version__
+
+from ..app import Code, command
+from ..arguments import AsJson
+from ..output import print_json, print_lines
+
+
+@command
+def solvers(as_json: AsJson = False) -> int:
+    """List the solvers, what they can do, and which are installed."""
+    from roofalloc.solvers import registry
+
+    variants = registry.variants().values()
+    ready = {variant.name for variant in variants if registry.installed(variant)}
+    if as_json:
+        print_json(
+            {
+                "solvers": [
+                    {
+                        "name": v.name,
+                        "title": v.title,
+                        "installed": v.name in ready,
+                        "exact": v.exact,
+                        "bounds": v.bounds,
+                        "terms": sorted(v.terms),
+                        "switches": sorted(v.switches),
+                        "extra": v.extra,
+                    }
+                    for v in variants
+                ],
+                "version": __version__,
+            }
+        )
+        return Code.DONE
+    from roofalloc.report.words import table
+
+    rows = [("name", "installed", "exact", "bounds", "")]
+    for v in variants:
+        extra = f": pip install 'roofalloc[{v.extra}]'" if v.extra else ""
+        there = "yes" if v.name in ready else f"no{extra}"
+        rows.append((v.name, there, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
+    end = "auto is prices, which leaves to highs what is small, a covering, or not its kind."
+    print_lines(*table(rows, indent=0), "", end)
+    return Code.DONE

@@ -1,0 +1,138 @@
+"""What is printed and written: readers that leave, full disks and impatient users included."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roofalloc.errors import OutputError
+
+if TYPE_CHECKING:
+    from roofalloc.instance import Instance
+
+
+def refuse_output(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be written or holds something else."""
+    from roofalloc.files.plans import refuse_plan_folder
+
+    refuse_plan_folder(folder)
+    base = folder.absolute()
+    while not base.exists():
+        base = base.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let an impatient second Ctrl-C wait while the plan that the first one asked for is written."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    except ValueError:  # not in the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def save(write: Callable[[Path], object], folder: Path) -> None:
+    """Write a plan; where its folder fails after all, a temporary one, so that no hour of solving is lost."""
+    try:
+        with Writing(folder):
+            write(folder)
+    except OutputError as error:
+        spare = Path(tempfile.mkdtemp(prefix="roofalloc-")) / folder.name
+        try:
+            with Writing(spare):
+                write(spare)
+        except OutputError:
+            raise error from None
+        raise OutputError(f"{error}; the plan was saved in {spare} instead") from error
+
+
+class Writing:
+    """Anything that goes wrong inside is a failure to write ``target``, whose parents are made first."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __enter__(self) -> None:
+        try:
+            self.target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.__exit__(type(error), error, None)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise OutputError(f"{self.target} cannot be written: {error.strerror or error}") from error
+        if isinstance(error, MemoryError):
+            raise OutputError(f"{self.target} cannot be written: out of memory") from error
+
+
+class StdoutError(OutputError):
+    """Nothing more can be said on standard output."""
+
+
+def print_lines(*lines: str) -> None:
+    """Print to standard output."""
+    _emit(sys.stdout, lines)
+
+
+def complain(*lines: str) -> None:
+    """Print to standard error."""
+    _emit(sys.stderr, lines)
+
+
+def _emit(stream: Any, lines: Iterable[str]) -> None:
+    """Print lines; a reader that has left (``| head``) is no failure, a full disk is."""
+    try:
+        for line in lines:
+            print(line, file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        _mute(stream)
+    except OSError as error:
+        _mute(stream)
+        if stream is sys.stdout:
+            raise StdoutError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+def flush() -> None:
+    """Write out what is held back; a reader that has left is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _mute(stream)
+
+
+def _mute(stream: Any) -> None:
+    """Point a stream whose reader has left at nothing, so that the interpreter's last flush is quiet too."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document."""
+    print_lines(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def warn(instance: Instance, quiet: bool) -> None:
+    """Print an instance's warnings to standard error."""
+    if not quiet:
+        complain(*(f"warning: {warning}" for warning in instance.warnings))
