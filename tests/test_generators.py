@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ SIZES = {
     "liaocheng": (3_024, 900, 18_000),
 }
 QUICK = ("town", "city", "liaocheng")
-ALL = (*QUICK, "province", pytest.param("nation", marks=pytest.mark.slow))
+NATION = pytest.param("nation", marks=[pytest.mark.slow, pytest.mark.xdist_group("nation")])
+ALL = (*QUICK, "province", NATION)
+    *QUICK,
+    "province",
+    pytest.param("nation", marks=[pytest.mark.slow, pytest.mark.xdist_group("nation")]),
+)
 
 
 def largest(instance: ra.Instance) -> pl.DataFrame:
@@ -101,9 +107,14 @@ def test_unknown_kinds_and_negative_seeds_are_refused() -> None:
 # --- sizes, tables, links -------------------------------------------------------------------------
 
 
+@cache
+def made(kind: str) -> ra.Instance:
+    return ra.generate(kind)
+
+
 @pytest.mark.parametrize("kind", ["hamlet", *ALL])
 def test_tables_have_the_promised_sizes_and_columns(kind: str) -> None:
-    instance = ra.generate(kind)
+    instance = made(kind)
     assert (instance.roofs.height, instance.villages.height, instance.households.height) == SIZES[kind]
     for name, columns in SCHEMA.items():
         table = getattr(instance, name)
@@ -123,7 +134,7 @@ def test_an_instance_keeps_the_contract(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_a_roof_has_25_to_30_links(kind: str) -> None:
-    instance = ra.generate(kind)
+    instance = made(kind)
     links = derive_links(instance)
     assert links is not None
     roofs = int((instance.roofs["status"] != "excluded").sum())
@@ -132,7 +143,7 @@ def test_a_roof_has_25_to_30_links(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_every_kind_of_thing_occurs(kind: str) -> None:
-    instance = ra.generate(kind)
+    instance = made(kind)
     assert set(instance.roofs["status"]) == {"candidate", "committed", "operating", "excluded"}
     assert set(instance.villages["priority"]) == {1, 2, 3}
     assert 0 < instance.villages["collective_need"].null_count() < instance.villages.height

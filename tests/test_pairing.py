@@ -29,11 +29,11 @@ from strategies import certificates, decimals, records
 SUMS = ("people", "people@1", "villages")
 PRICES = 4  # of one instance: making it takes longer than a bound
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 pytestmark = pytest.mark.xdist_group("pairing")  # its loops are compiled once, then, and not by each worker
 some = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -39,7 +39,7 @@ from test_prices_master import no_prices
 from test_settling import faults
 
 pytestmark = pytest.mark.xdist_group("engine")  # its kernels are compiled once, then
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=30)
 ONE, MANY = 20_000, 1  # arcs of a block
 
 
@@ -363,7 +363,7 @@ def random_choice(problem: Problem, draw: Any) -> Choice:
 
 
 @given(instances(plain=True), st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=50)
+@settings(QUICK, max_examples=25)
 def test_spending_breaks_no_limit(instance: Instance, draw: Any) -> None:
     found = led_first(instance)
     if found is None:

@@ -27,7 +27,7 @@ from roofalloc.solvers.relaxation import Prices, certificate, relax
 from strategies import instances
 from test_settling import faults
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=30)
 FLAVOURS: list[dict[str, Any]] = [{}, {"least_capital": True}, {"unlimited": True}, {"floors": False}]
 
 

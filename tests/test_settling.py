@@ -21,7 +21,7 @@ from roofalloc.solvers.flow import decompose, max_flow
 from roofalloc.solvers.settle import finance, net_income, settle
 from strategies import instances
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 NONE = np.zeros(0, np.int64)
 
 
