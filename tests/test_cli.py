@@ -626,6 +626,7 @@ def test_solvers_lists_both_and_says_they_are_there(call: Call) -> None:
     done = call("solvers")
     assert re.search(r"^highs +yes", done.out, re.MULTILINE)
     assert re.search(r"^pulp +yes", done.out, re.MULTILINE)
+    assert "greedy, local-search, by-hand: without -links, fairness" in done.out
     names = {s["name"]: s["installed"] for s in call("solvers", "--json").document["solvers"]}
     assert names["highs"] is names["pulp"] is True
 

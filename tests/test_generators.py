@@ -37,10 +37,6 @@ SIZES = {
 QUICK = ("town", "city", "liaocheng")
 NATION = pytest.param("nation", marks=[pytest.mark.slow, pytest.mark.xdist_group("nation")])
 ALL = (*QUICK, "province", NATION)
-    *QUICK,
-    "province",
-    pytest.param("nation", marks=[pytest.mark.slow, pytest.mark.xdist_group("nation")]),
-)
 
 
 def largest(instance: ra.Instance) -> pl.DataFrame:

@@ -37,12 +37,18 @@ def solvers(as_json: AsJson = False) -> int:
         )
         return Code.DONE
     from roofalloc.report.words import table
+    from roofalloc.solvers.base import SWITCHES, TERMS
 
     rows = [("name", "installed", "exact", "bounds", "")]
+    lacking: dict[str, list[str]] = {}
     for v in variants:
         extra = f": pip install 'roofalloc[{v.extra}]'" if v.extra else ""
         there = "yes" if v.name in ready else f"no{extra}"
         rows.append((v.name, there, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
+        lacks = ", ".join([*sorted(TERMS - v.terms), *sorted(SWITCHES - v.switches)])
+        lacking.setdefault(lacks, []).append(v.name)
+    cannot = [f"{', '.join(names)}: without {lacks}" for lacks, names in lacking.items() if lacks]
     end = "auto is prices, which leaves to highs what is small, a covering, or not its kind."
-    print_lines(*table(rows, indent=0), "", end)
+    print_lines(*table(rows, indent=0), "", "Every term and switch of the policy is kept, but for")
+    print_lines(*(f"  {line}" for line in cannot), end)
     return Code.DONE
