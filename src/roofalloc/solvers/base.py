@@ -105,6 +105,11 @@ class Solve(Protocol):
         ...
 
 
+#: The kinds of terms, and the switches of the policy, that a variant may be able to keep.
+TERMS = frozenset({"people", "villages", "-capital", "-links", "fairness"})
+SWITCHES = frozenset({"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"})
+
+
 @dataclass(frozen=True)
 class Variant:
     """A row of the registry: what a variant can do, known without importing it.
@@ -122,6 +127,7 @@ class Variant:
         own, so that no relaxation is solved, or returns `PASS`; None: there is none
     alone : what it finds is all: no relaxation, no start and no other search of ours stands by it, so that it
         shows what it can do by itself; its answer is made exact and checked as any other
+    apart : it works in a process of its own, which hands over what it has when it is stopped
     terms : the kinds of terms it can optimise
     switches : the policy switches it keeps
     """
@@ -135,10 +141,9 @@ class Variant:
     bounds: bool = True
     lead: str | None = None
     alone: bool = False
-    terms: frozenset[str] = frozenset({"people", "villages", "-capital", "-links", "fairness"})
-    switches: frozenset[str] = frozenset(
-        {"max_roofs_per_village", "max_villages_per_roof", "min_payment", "require", "limits"}
-    )
+    apart: bool = False
+    terms: frozenset[str] = TERMS
+    switches: frozenset[str] = SWITCHES
 
 
 SMALL = 5_000
