@@ -7,17 +7,20 @@ spopt builds a PuLP model and solves it with CBC, both as it does by default. ro
 matrix, weights, radius and number of facilities through `roofalloc.translations.maximal_covering`, and proves
 its optimum (gap 0) on one thread. Optima are asserted; times are only reported: the least of the repeats,
 after one small solve that warms both up. "solve" is spopt's ``solve(results=False)`` and the whole of
-`roofalloc.solve` (compile, search, exact check); "all" adds what builds the model or the instance.
+`roofalloc.solve` (compile, search, exact check); "all" adds what builds the model or the instance; "process"
+is a fresh Python that imports, reads the numbers, builds and solves: what a script takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,6 +63,7 @@ class Measured:
     optimum: Fraction
     build: float
     solve: float
+    process: float = 0.0
 
     @property
     def all(self) -> float:
@@ -154,6 +158,25 @@ def by_roofalloc(case: Case, solver: str) -> Measured:
     return Measured(plan.objective[0].value, built - begun, solved - built)
 
 
+def in_a_process(case: Case, side: str, solver: str) -> tuple[Fraction, float]:
+    """Optimum and seconds of a Python that knows nothing yet but where the numbers are."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "case.npz"
+        np.savez(file, costs=case.cost_matrix, weights=case.weights)
+        call = "by_spopt(case)" if side == "spopt" else f"by_roofalloc(case, {solver!r})"
+        words = (
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "import warnings; warnings.simplefilter('ignore')\n"
+            "import numpy as np; from against_spopt import Case, by_roofalloc, by_spopt\n"
+            f"given = np.load({str(file)!r})\n"
+            f"case = Case('', given['costs'], given['weights'], {case.service_radius}, {case.p_facilities})\n"
+            f"print({call}.optimum)"
+        )
+        begun = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+        return Fraction(done.stdout.split()[-1]), time.perf_counter() - begun
+
+
 def measure(case: Case, solver: str, repeats: int) -> tuple[Measured, Measured]:
     """The fastest of several runs of both, one after the other, and the same optimum.
 
@@ -163,11 +186,14 @@ def measure(case: Case, solver: str, repeats: int) -> tuple[Measured, Measured]:
         if the optima differ, or one was not proved.
     """
     pairs = [(by_spopt(case), by_roofalloc(case, solver)) for _ in range(repeats)]
+    apart = {side: [in_a_process(case, side, solver) for _ in range(repeats)] for side in ("spopt", "ours")}
     optima = {side.optimum for pair in pairs for side in pair}
+    optima |= {optimum for runs in apart.values() for optimum, _ in runs}
     if len(optima) != 1:
         raise SystemExit(f"{case.name}: optima differ: {', '.join(map(str, sorted(optima)))}")
     theirs, ours = (min(side, key=lambda run: run.all) for side in zip(*pairs, strict=True))
-    return theirs, ours
+    seconds = {side: min(run[1] for run in runs) for side, runs in apart.items()}
+    return replace(theirs, process=seconds["spopt"]), replace(ours, process=seconds["ours"])
 
 
 def line(case: Case, theirs: Measured, ours: Measured) -> str:
@@ -181,13 +207,15 @@ def line(case: Case, theirs: Measured, ours: Measured) -> str:
         f"{theirs.solve / ours.solve:.2f}",
         *(f"{1000 * seconds:,.0f}" for seconds in (theirs.all, ours.all)),
         f"{theirs.all / ours.all:.2f}",
+        *(f"{1000 * seconds:,.0f}" for seconds in (theirs.process, ours.process)),
+        f"{theirs.process / ours.process:.2f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 HEAD = (
     "| case | radius | p | optimum | spopt solve ms | roofalloc solve ms | ratio "
-    "| spopt all ms | roofalloc all ms | ratio |"
+    "| spopt all ms | roofalloc all ms | ratio | spopt process ms | roofalloc process ms | ratio |"
 )
 
 
@@ -203,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     warm = Case("warm-up", np.eye(3), np.array([1, 2, 3]), 0, 1)
     measure(warm, given.solver, 1)
-    print(HEAD, "|" + " --- |" * 10, sep="\n")
+    print(HEAD, "|" + " --- |" * 13, sep="\n")
     for name in given.cases:
         for case in CASES[name]():
             print(line(case, *measure(case, given.solver, given.repeats)), flush=True)

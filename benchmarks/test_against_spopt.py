@@ -44,12 +44,19 @@ def test_roofalloc_finds_the_optimum_without_spopt() -> None:
     assert against_spopt.by_roofalloc(SMALL, "highs").optimum == 5
 
 
+def test_a_fresh_process_finds_it_too() -> None:
+    optimum, seconds = against_spopt.in_a_process(SMALL, "ours", "highs")
+    assert optimum == 5
+    assert seconds > 0
+
+
 def test_optima_that_differ_end_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Measured(Fraction(4), 0.1, 0.1)
     monkeypatch.setattr(against_spopt, "by_spopt", lambda case: found)
     monkeypatch.setattr(
         against_spopt, "by_roofalloc", lambda case, solver: replace(found, optimum=Fraction(5))
     )
+    monkeypatch.setattr(against_spopt, "in_a_process", lambda *given: (Fraction(4), 1.0))
     with pytest.raises(SystemExit, match="small: optima differ: 4, 5"):
         against_spopt.measure(SMALL, "auto", 2)
 
@@ -58,9 +65,11 @@ def test_the_fastest_of_the_repeats_counts(monkeypatch: pytest.MonkeyPatch) -> N
     runs = iter([Measured(Fraction(5), 0.1, 0.5), Measured(Fraction(5), 0.2, 0.2)])
     monkeypatch.setattr(against_spopt, "by_spopt", lambda case: next(runs))
     monkeypatch.setattr(against_spopt, "by_roofalloc", lambda case, solver: Measured(Fraction(5), 0.1, 0.1))
+    processes = iter([(Fraction(5), seconds) for seconds in (0.9, 0.8, 0.3, 0.4)])
+    monkeypatch.setattr(against_spopt, "in_a_process", lambda *given: next(processes))
     theirs, ours = against_spopt.measure(SMALL, "auto", 2)
     assert (theirs.solve, theirs.all) == (0.2, 0.4)
     assert (
         against_spopt.line(SMALL, theirs, ours)
-        == "| small | 1 | 1 | 5 | 200 | 100 | 2.00 | 400 | 200 | 2.00 |"
+        == "| small | 1 | 1 | 5 | 200 | 100 | 2.00 | 400 | 200 | 2.00 | 800 | 300 | 2.67 |"
     )
