@@ -641,7 +641,7 @@ def test_a_table_file_of_an_unknown_name_is_a_fault(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
     path = folder(tmp_path / "f")
     (path / "regions.csv").mkdir()
-    assert faults(path) == ["f: expected a file that can be read (Is a directory)"]
+    assert faults(path) == ["f/regions.csv: regions: expected a file (this is a folder)"]
 
 
 def test_a_folder_without_its_toml_is_a_fault(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,15 @@ class OutputError(RoofallocError):
 
 class SolverError(RoofallocError):
     """A back end failed: it crashed, or its answer did not survive the exact check."""
+
+
+def printable(text: str) -> str:
+    """A text in one line that no terminal obeys: control, format and half characters as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        f"{k!r}"[1:-1] if unicodedata.category(k) in ("Cc", "Cf", "Cs", "Zl", "Zp") else k for k in text
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Fault:
             where += f", {self.column}"
         found = "" if self.value is None else f"found {self.value!r}, "
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}: {found}expected {self.expected}{hint}"
+        return printable(f"{where}: {found}expected {self.expected}{hint}")
 
 
 class InstanceError(RoofallocError):

@@ -7,7 +7,6 @@ An instance has four interchangeable forms, told apart by path; this version rea
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -67,13 +66,9 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
     if not path.exists():
         _absent(path, report)
     elif path.name.lower().endswith((".json", ".json.gz")):
-        try:
-            data = documents.unpacked(path)
-        except (EOFError, zlib.error, documents.BadGzipFile) as error:
-            report.add(origin, expected=f"a gzip file ({error})")
-        else:
-            with documents.collector_paused():
-                return raw_document(documents.parse_json(data, str(path), report), str(path), report)
+        data = documents.unpacked(path)
+        with documents.collector_paused():
+            return raw_document(documents.parse_json(data, str(path), report), str(path), report)
     else:
         wanted = "NAME.json, NAME.json.gz, or a folder of instance.toml and CSV or Parquet tables"
         report.add(origin, expected=wanted)
@@ -149,11 +144,12 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
     """
     report = Report()
     path = Path(path)
-    file = path / plans.PLAN if path.is_dir() else path
-    if not file.exists():
-        _absent(file, report)
-        report.raise_if_any()
+    file = path
     try:
+        file = path / plans.PLAN if path.is_dir() else path
+        if not file.exists():
+            _absent(file, report)
+            report.raise_if_any()
         return plan_reader.read_plan_file(file, report)
     except OSError as error:
         raise _unreadable(file, error, report) from error

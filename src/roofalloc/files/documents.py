@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import gzip
 import json
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from gzip import BadGzipFile
 from pathlib import Path
 from typing import Any
 
 from ..columns import Number
-from ..validation import Origin, Report, TwiceDict
+from ..validation import Origin, Report, TwiceDict, contents
 
-__all__ = ["BadGzipFile", "collector_paused", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
+__all__ = ["collector_paused", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
 
 
-def unpacked(path: Path) -> bytes:
-    """Bytes of a file, unpacked where its name ends in ``.gz``."""
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path) as packed:
-            return packed.read()
-    return path.read_bytes()
+def unpacked(path: Path, within: Path | None = None) -> bytes:
+    """Bytes of a file, unpacked where its name ends in ``.gz``; see `contents`.
+
+    Raises
+    ------
+    InstanceError
+        where they cannot be had.
+    """
+    report = Report()
+    data = contents(path, report, within=within)
+    report.raise_if_any()
+    assert data is not None
+    return data
 
 
 def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
@@ -49,11 +56,31 @@ def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
     except RecursionError:
         report.add(origin, expected="JSON (it is nested too deeply)")
     else:
-        if isinstance(value, dict):
+        if not isinstance(value, dict):
+            report.add(origin, expected="an object of keys and values")
+        elif _HALF.search(data) and (key := _half_key(value)) is not None:
+            report.add(origin, value=key, expected="keys of whole characters (half a surrogate pair)")
+        else:
             return value
-        report.add(origin, expected="an object of keys and values")
     report.raise_if_any()
     raise AssertionError
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _half_key(document: Any) -> str | None:
+    """A key with half a surrogate pair in it, which no table can be named by."""
+    left: list[Any] = [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            for key in map(str, value):
+                if not key.isascii() and any("\ud800" <= k <= "\udfff" for k in key):
+                    return key
+            value = value.values()
+        left += [inner for inner in value if isinstance(inner, (dict, list))]
+    return None
 
 
 @contextlib.contextmanager
@@ -73,8 +100,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(plain) == len(pairs):
         return plain
     marked = TwiceDict(plain)
-    keys = [key for key, _ in pairs]
-    marked.twice = tuple(sorted({key for key in keys if keys.count(key) > 1}))
+    marked.twice = tuple(sorted(key for key, times in Counter(key for key, _ in pairs).items() if times > 1))
     return marked
 
 
@@ -82,7 +108,13 @@ def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
     """The keys and tables of a TOML file; raises `InstanceError` where it cannot be read."""
     origin = Origin(path, "")
     try:
-        return tomllib.loads(data.decode("utf-8-sig"), parse_float=_toml_number)
+        text = data.decode("utf-8-sig")
+        if len(data) > _LONGEST_TOML:
+            report.add(origin, value=f"{len(data):,} bytes", expected=f"at most {_LONGEST_TOML:,} bytes")
+        elif _DEEP_KEY.search(text):
+            report.add(origin, expected="TOML (it is nested too deeply)")
+        else:
+            return tomllib.loads(text, parse_float=_toml_number)
     except UnicodeDecodeError as error:
         report.add(origin, expected=f"UTF-8 text (byte {error.start} is not)")
     except RecursionError:
@@ -91,6 +123,13 @@ def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
         report.add(origin, expected=f"TOML ({error})")
     report.raise_if_any()
     raise AssertionError
+
+
+#: Of a TOML file, which Python reads slowly; a policy of a thousand floors has a fiftieth of that.
+_LONGEST_TOML = 2**22
+
+#: A key of many parts at the beginning of a line: the parser needs the square of them.
+_DEEP_KEY = re.compile(r"""^[ \t]*\[{0,2}(?:[^\s="'.\[\]]*[ \t]*\.[ \t]*){32}""", re.MULTILINE)
 
 
 def _toml_number(text: str) -> Number:

@@ -28,11 +28,11 @@ def read_folder(folder: Path, report: Report) -> dict[str, RawTable]:
         )
         report.raise_if_any()
     path = folder / TOML
-    document = documents.parse_toml(path.read_bytes(), str(path), report)
+    document = documents.parse_toml(documents.unpacked(path, folder), str(path), report)
     raw = raw_document(document, str(path), report, tables=False)
     for name in names:
         stem, _, ending = name.rpartition(".")
-        if ending not in _READERS:
+        if ending.lower() not in _READERS:
             continue
         if name not in _FILES:
             report.add(
@@ -47,7 +47,7 @@ def read_folder(folder: Path, report: Report) -> dict[str, RawTable]:
                 hint=f"{stem}.csv is there too",
             )
         else:
-            raw[stem] = _READERS[ending](folder / name, stem, report)
+            raw[stem] = _READERS[ending](folder / name, stem, report, folder)
     return raw
 
 

@@ -20,7 +20,6 @@ from ..validation import (
     RawTable,
     Report,
     TwiceDict,
-    did_you_mean,
     parse_table,
 )
 from . import documents
@@ -60,11 +59,8 @@ class _PlanReader:
         known = [f for f in _KEYS if f not in ("format", "status")]
         for key in self.document:
             if key not in _KEYS:
-                self.fault(
-                    key,
-                    hint=did_you_mean(key, _KEYS) or "unknown name",
-                    expected=f"one of {', '.join(_KEYS)}",
-                )
+                wanted = f"one of {', '.join(_KEYS)}"
+                self.report.unknown(Origin(self.path, ""), key, _KEYS, expected=wanted)
         if isinstance(self.document, TwiceDict):
             for key in self.document.twice:
                 self.fault(key, hint="given twice", expected="each key once")
@@ -84,7 +80,7 @@ class _PlanReader:
         totals = self.totals()
         certificates = tuple(self.certificates())
         conflict = tuple(self.plain_list("conflict"))
-        solver = _python(self.reader.mapping("solver", self.document.get("solver")))
+        solver = self.plain("solver", self.reader.mapping("solver", self.document.get("solver")))
         self.report.raise_if_any()
         return Plan(
             who["name"],
@@ -410,9 +406,18 @@ class _PlanReader:
             return
         for k, row in enumerate(rows):
             if isinstance(row, dict):
-                yield _python(row)
+                yield self.plain(key, row, k)
             else:
                 self.fault(None, key, k, expected="an object of keys and values")
+
+
+    def plain(self, key: str, value: Any, row: int | None = None) -> Any:
+        """A value that may be anything, as Python holds it."""
+        try:
+            return _python(value)
+        except RecursionError:
+            self.fault(None, key, row, expected=f"values nested at most {_DEEPEST} deep")
+            return {}
 
 
 _POSITION = r"0|[1-9]\d{0,8}"
@@ -435,13 +440,18 @@ def _absent(node: dict[str, Any], key: str) -> str | None:
     return None if key in node else MISSING
 
 
-def _python(value: Any) -> Any:
+_DEEPEST = 50
+
+
+def _python(value: Any, depth: int = 0) -> Any:
     """A JSON value with its numbers as int where whole, else as float."""
+    if depth > _DEEPEST:
+        raise RecursionError
     if isinstance(value, c.Number):
         whole = re.fullmatch(r"-?\d{1,4000}", value, re.ASCII)
         return int(value) if whole else float(value)
     if isinstance(value, dict):
-        return {key: _python(v) for key, v in value.items()}
+        return {key: _python(v, depth + 1) for key, v in value.items()}
     if isinstance(value, list):
-        return [_python(v) for v in value]
+        return [_python(v, depth + 1) for v in value]
     return value

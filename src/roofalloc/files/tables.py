@@ -13,17 +13,22 @@ import polars as pl
 
 from ..canonical import Cells
 from ..columns import RawColumn, raw_from_series
-from ..validation import Origin, RawTable, Report
+from ..validation import Origin, RawTable, Report, contents
 
 
-def read_csv(path: Path, table: str, report: Report) -> RawTable:
+def read_csv(path: Path, table: str, report: Report, within: Path | None = None) -> RawTable:
     """A CSV table: UTF-8 (with or without a byte-order mark) or GB18030, all cells as text.
 
     Rows are named by their line, the header being line 1. Lines without any value are skipped, cells
     that a line lacks at its end are absent.
+
+    Parameters
+    ----------
+    within : the folder that the file must be in, when symbolic links are followed
     """
     origin = Origin(str(path), table)
-    text = _decoded(path.read_bytes(), origin, report)
+    data = contents(path, report, table=table, within=within)
+    text = None if data is None else _decoded(data, origin, report)
     if text is None:
         return RawTable(origin, 0)
     if not text.strip():
@@ -40,6 +45,8 @@ def read_csv(path: Path, table: str, report: Report) -> RawTable:
         return RawTable(origin, 0)
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
         report.add(origin, value=names[0], expected="commas between the columns")
+        return RawTable(origin, 0)
+    if not report.fits(origin, body.count(b"\n") + 1, len(names), len(body) + 1):
         return RawTable(origin, 0)
     frame = _fast(body, len(names))
     if frame is not None:
@@ -148,15 +155,41 @@ def _named(frame: pl.DataFrame, names: Sequence[str], origin: Origin, report: Re
     return found
 
 
-def read_parquet(path: Path, table: str, report: Report) -> RawTable:
-    """A Parquet table; rows are counted from 0."""
+def read_parquet(path: Path, table: str, report: Report, within: Path | None = None) -> RawTable:
+    """A Parquet table; rows are counted from 0, `within` is as in `read_csv`."""
     origin = Origin(str(path), table)
-    try:
-        frame = pl.read_parquet(path, glob=False)
-    except pl.exceptions.PolarsError as error:
-        report.add(origin, expected=f"a Parquet file ({str(error).splitlines()[0]})")
+    data = contents(path, report, table=table, within=within)
+    if data is None:
         return RawTable(origin, 0)
-    return RawTable(origin, frame.height, {series.name: raw_from_series(series) for series in frame})
+    try:
+        lazy = pl.scan_parquet(io.BytesIO(data))
+        names = lazy.collect_schema().names()
+        rows = lazy.select(pl.len()).collect().item()
+        if not report.fits(origin, rows, len(names), 64 * len(data)):
+            return RawTable(origin, 0)
+        return _checked_size(pl.read_parquet(io.BytesIO(data)), len(data), origin, report)
+    except (Exception, pl.exceptions.PanicException) as error:  # what a damaged file does to its decoder
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        report.add(origin, expected=f"a Parquet file ({said})")
+        return RawTable(origin, 0)
+
+
+def _checked_size(frame: pl.DataFrame, size: int, origin: Origin, report: Report) -> RawTable:
+    """The table, without a column whose texts, each stored once, stand for far more than the file holds."""
+    found = {}
+    for series in frame:
+        texts = series.str.len_bytes().sum() if series.dtype == pl.String else 0
+        if texts > max(_TEXTS, 64 * size):
+            wanted = f"at most {max(_TEXTS, 64 * size):,} bytes in a column"
+            report.add(origin, series.name, value=f"{texts:,} bytes", expected=wanted)
+            found[series.name] = raw_from_series(series.clear(len(series)))
+        else:
+            found[series.name] = raw_from_series(series)
+    return RawTable(origin, frame.height, found)
+
+
+#: Bytes of a column of texts in a Parquet file, whatever the file's size.
+_TEXTS = 2**28
 
 
 def write_csv(path: Path, columns: Mapping[str, Cells]) -> None:

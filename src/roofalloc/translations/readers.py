@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import InstanceError, UsageError
 from ..instance import Instance
-from ..validation import Origin, Report, did_you_mean
+from ..validation import Origin, Report, did_you_mean, is_plain
 from . import covering, packing
 from .exact import number
 from .words import Words, text_of
@@ -109,7 +110,12 @@ def _csv(path: Path, weighted: bool) -> _Matrix:
     """Header ``demand``, ``weight`` (where it is needed), then the facilities; a line a demand point."""
     report, origin = Report(), Origin(str(path), "")
     lines = csv.reader(io.StringIO(text_of(path, report), newline=""))
-    rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(row)]
+    rows = []
+    try:
+        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(row)]
+    except csv.Error as error:
+        report.add(origin, row=lines.line_num + 1, expected=f"CSV ({error})")
+        report.raise_if_any()
     if not rows:
         report.add(origin, expected="a header: demand, weight, and a column for each facility")
         report.raise_if_any()
@@ -121,7 +127,7 @@ def _csv(path: Path, weighted: bool) -> _Matrix:
         second = header[1] if len(header) > 1 else None
         report.add(origin, row=line, value=second, expected="'weight' as the second column of the header")
     names = header[first:]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, times in Counter(names).items() if times > 1):
         report.add(origin, row=line, value=name, expected="each facility once")
     seen: dict[str, int] = {}
     weights: list[Decimal] = []
@@ -155,22 +161,31 @@ def _npz(path: Path, weighted: bool) -> _Matrix:
     """Arrays ``cost_matrix`` and ``weights``."""
     report, origin = Report(), Origin(str(path), "")
     found: dict[str, Any] = {}
+    is_plain(path, report)
+    report.raise_if_any()
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            if _unpacked_size(stream) > _LARGEST_NPZ:
+                report.add(origin, expected=f"arrays of at most {_LARGEST_NPZ:,} bytes, unpacked")
+                report.raise_if_any()
+            file = np.load(stream, allow_pickle=False)
             for name in ("cost_matrix", *(["weights"] if weighted else [])):
                 if name in file.files:
                     found[name] = file[name]
                 else:
                     near = did_you_mean(name, file.files)
                     report.add(origin, name, value=", ".join(file.files), expected="this array", hint=near)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except InstanceError:
+        raise
+    except Exception as error:  # what a damaged file does to zipfile and numpy
         report.add(origin, expected="a file that numpy.savez wrote", hint=str(error).partition("\n")[0])
     report.raise_if_any()
     for name, array in found.items():
         if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
             report.add(origin, name, value=array.dtype, expected="an array of numbers")
             continue
-        for position in np.argwhere(np.isnan(array) | (array < 0) if name == "weights" else np.isnan(array)):
+        wrong = np.isnan(array) | (array < 0) if name == "weights" else np.isnan(array)
+        for position in np.argwhere(wrong):
             wanted = "a number of at least 0" if name == "weights" else "a number"
             where = f"{name}[{', '.join(map(str, position))}]"
             report.add(origin, where, value=array[tuple(position)].item(), expected=wanted)
@@ -182,6 +197,17 @@ def _npz(path: Path, weighted: bool) -> _Matrix:
         report.add(origin, "weights", value=found["weights"].size, expected=wanted)
     report.raise_if_any()
     return _Matrix(found["cost_matrix"], found.get("weights"))
+
+
+_LARGEST_NPZ = 2**31
+
+
+def _unpacked_size(stream: IO[bytes]) -> int:
+    """Bytes of all arrays, as the directory of the file says; zipfile unpacks no more."""
+    with zipfile.ZipFile(stream) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    stream.seek(0)
+    return size
 
 
 # --- packing -----------------------------------------------------------------------------------------
@@ -334,7 +360,13 @@ def _pick(names: Sequence[str], problem: str | None) -> str:
         return names[0]
     if problem in names:
         return str(problem)
-    if problem is not None and problem.isascii() and problem.isdecimal() and 1 <= int(problem) <= len(names):
+    if (
+        problem is not None
+        and problem.isascii()
+        and problem.isdecimal()
+        and len(problem) < 10
+        and 1 <= int(problem) <= len(names)
+    ):
         return names[int(problem) - 1]
     shown = ", ".join(names[:3]) + (
         f", ... {names[-1]}" if len(names) > 4 else f", {names[-1]}" * (len(names) > 3)

@@ -9,16 +9,22 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import InstanceError
-from ..validation import Origin, Report
+from ..validation import Origin, Report, is_plain
 from .exact import number
 
 T = TypeVar("T")
 _GAP = re.compile(r"[\s,;]+")
 
 
+_LONGEST = 2**28  # bytes; words in memory take fifty times as many
+
+
 def text_of(path: Path, report: Report) -> str:
-    """What a file says, in UTF-8 with or without a byte-order mark; a fault where it is something else."""
+    """What a file says, in UTF-8 with or without a byte-order mark; raises where it is something else."""
     try:
+        if is_plain(path, report) and path.stat().st_size > _LONGEST:
+            report.add(Origin(str(path), ""), expected=f"at most {_LONGEST:,} bytes")
+        report.raise_if_any()
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         report.add(

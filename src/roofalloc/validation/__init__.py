@@ -2,6 +2,7 @@
 
  * `report`: where a row stands (`Origin`), what was found there (`RawTable`), and what is wrong (`Report`)
  * `cells`: each cell by the specifications in `roofalloc.columns`
+ * `contents`: the bytes of a file, and what is no file to read
  * `documents`: JSON, TOML and Python objects as raw tables
  * `rules`: defaults, and the rules between cells, rows and tables
  * `records`: instances from what a program holds, and variations of an instance
@@ -22,6 +23,7 @@ What the contract leaves open, it is read like this in every form:
 """
 
 from .cells import parse_table
+from .contents import contents, is_plain
 from .documents import DocumentReader, TwiceDict, raw_document
 from .records import from_records, replaced
 from .report import MISSING, Origin, RawTable, Report, did_you_mean
@@ -34,8 +36,10 @@ __all__ = [
     "RawTable",
     "Report",
     "TwiceDict",
+    "contents",
     "did_you_mean",
     "from_records",
+    "is_plain",
     "parse_table",
     "raw_document",
     "replaced",

@@ -36,7 +36,7 @@ def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra:
             kept.append(_parse_column(raw, raw.columns[name], c.Column(name, "literal"), report).alias(name))
         else:
             allowed = f"one of {', '.join(told)}" + (" or x_..." if extra else "")
-            report.add(raw.origin, name, expected=allowed, hint=did_you_mean(name, told) or "unknown name")
+            report.unknown(raw.origin, name, told, expected=allowed)
     return pl.DataFrame(kept)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Literal
 
 from .. import columns as c
-from .report import NestedOptions, Origin, RawTable, Report
+from .report import MOST_COLUMNS, NestedOptions, Origin, RawTable, Report
 
 
 def raw_document(
@@ -93,6 +93,8 @@ class DocumentReader:
         """An object as a table of one row."""
         origin = Origin(self.path, table, _no_row)
         self.twice(origin, [row])
+        if not self.report.fits(origin, 1, len(row), 0):
+            row = dict(islice(row.items(), MOST_COLUMNS))
         return RawTable(origin, 1, {str(k): c.raw_from_values([v], self.text) for k, v in row.items()})
 
     def table(self, name: str, rows: Any) -> dict[str, RawTable]:
@@ -135,6 +137,9 @@ class DocumentReader:
     def _columns(self, origin: Origin, rows: Sequence[Mapping[str, Any]], leave: str = "") -> RawTable:
         names = dict.fromkeys(chain.from_iterable(rows))
         names.pop(leave, None)
+        given = sum(map(len, rows))
+        if not self.report.fits(origin, len(rows), len(names), 16 * given):
+            return RawTable(origin, 0)
         found = {str(name): c.raw_from_values(_cells(rows, name), self.text) for name in names}
         return RawTable(origin, len(rows), found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,12 @@ import polars as pl
 
 from .. import columns as c
 from ..errors import Fault, InstanceError
+
+#: Columns of a table, the user's own among them.
+MOST_COLUMNS = 256
+
+#: Cells of a table that are read whatever the size of its file; of more a file must hold a good part.
+MOST_CELLS = 10_000_000
 
 #: Hint where a cell, key or column is absent.
 MISSING = "nothing given"
@@ -86,13 +93,17 @@ class RawTable:
 
 
 class Report:
-    """Faults found so far. Of each check at most `MOST` are kept, all are counted."""
+    """Faults found so far. Of each check at most `MOST` are kept, all are counted.
+
+    Faults that are added one by one are the same check where they are of the same table.
+    """
 
     MOST = 1000
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.count = 0
+        self._added: Counter[str] = Counter()
 
     def add(
         self,
@@ -106,7 +117,33 @@ class Report:
     ) -> None:
         """One fault."""
         self.count += 1
-        self.faults.append(origin.fault(row, column, value, expected, hint))
+        self._added[origin.table] += 1
+        if self._added[origin.table] <= self.MOST:
+            self.faults.append(origin.fault(row, column, value, expected, hint))
+
+    def unknown(
+        self, origin: Origin, name: str, known: Iterable[str], *, expected: str, row: int | None = None
+    ) -> None:
+        """A name that is none of those known; the nearest is looked for only where the fault is kept."""
+        kept = self._added[origin.table] < self.MOST
+        hint = (did_you_mean(name, known) or "unknown name") if kept else None
+        self.add(origin, name, row=row, expected=expected, hint=hint)
+
+    def fits(self, origin: Origin, rows: int, columns: int, most: int) -> bool:
+        """Whether a table is no larger than the file that holds it can mean; a fault where it is.
+
+        Parameters
+        ----------
+        most : cells that a table of that file may have, where it has more than `MOST_CELLS`
+        """
+        if columns > MOST_COLUMNS:
+            self.add(origin, value=f"{columns:,} columns", expected=f"at most {MOST_COLUMNS} columns")
+        elif rows * columns > max(MOST_CELLS, most):
+            wanted = f"at most {MOST_CELLS:,} cells in a file that leaves nearly all of them out"
+            self.add(origin, value=f"{rows:,} rows of {columns} columns", expected=wanted)
+        else:
+            return True
+        return False
 
     def rows(
         self,
@@ -139,9 +176,14 @@ class Report:
         raise InstanceError(self.faults, self.count)
 
 
+_LONGEST_NAME = 100  # to compare texts takes the product of their lengths
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest of the known names, None where none is close."""
-    known = list(known)
+    if len(name) > _LONGEST_NAME:
+        return None
+    known = [k for k in known if len(k) <= _LONGEST_NAME]
     if len(known) > 2000:  # difflib compares with each: keep those that could be close
         known = [
             k for k in known if abs(len(k) - len(name)) <= 1 and (k[:2] == name[:2] or k[-2:] == name[-2:])

@@ -274,6 +274,7 @@ class Draft:
         ids, parents = self.frames["regions"]["id"].to_list(), self.frames["regions"]["parent"].to_list()
         above = dict(zip(reversed(ids), reversed(parents), strict=True))
         seen: dict[str | None, int] = {}  # the walk in which a region was met first
+        place = {id_: row for row, id_ in reversed([*enumerate(ids)])}
         for row, start in enumerate(ids):
             at = start
             while at is not None and at in above and at not in seen:
@@ -284,11 +285,10 @@ class Draft:
                 while above[circle[-1]] != at:
                     circle.append(above[circle[-1]])
                 path = " > ".join([*circle, at]) if len(circle) < 20 else f"{len(circle)} regions"
-                place = ids.index(at)
                 self.report.add(
                     self.origin("regions"),
                     "parent",
-                    row=place,
+                    row=place[at],
                     value=above[at],
                     expected="a region that is not below this one",
                     hint=f"a circle: {path}",
