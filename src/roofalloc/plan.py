@@ -191,12 +191,12 @@ class Result:
 
     ``stopped`` says why the run ended, apart from what it found: ``"proved"``, ``"gap"``, ``"ended"`` (the
     solver has nothing more to try), ``"time"``, ``"cancelled"`` or ``"failed"`` (a back end's error, in
-    ``messages``). ``seconds`` is by phase; ``trace`` has an entry at each improvement: seconds, value, bound
-    of the term then in work.
+    ``messages``); ``"unfinished"`` stands in a checkpoint, whose run went on. ``seconds`` is by phase;
+    ``trace`` has an entry at each improvement: seconds, value, bound of the term then in work.
     """
 
     plan: Plan
-    stopped: Literal["proved", "gap", "ended", "time", "cancelled", "failed"]
+    stopped: Literal["proved", "gap", "ended", "time", "cancelled", "failed", "unfinished"]
     seconds: Mapping[str, float]
     trace: tuple[Mapping[str, float | None], ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)

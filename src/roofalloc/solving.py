@@ -35,7 +35,7 @@ from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
 from .solvers.base import PASS, Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
-from .solvers.model import level_met, sated
+from .solvers.model import covering, level_met
 from .solvers.parts import by_parts
 from .solvers.relaxation import Prices, Relaxation, certificate, relax
 from .solvers.settle import better, floors_met, settle
@@ -211,16 +211,11 @@ def _arguments(gap: float, time_limit: float | None, threads: int | None) -> Non
 def _pick(solver: str, problem: Problem) -> Variant:
     """The variant of a name; "auto" is the best there is for the problem."""
     if solver == "auto":
-        solver = "highs" if _covers(problem) else "prices"
+        solver = "highs" if covering(problem) else "prices"  # a covering is HiGHS's kind
     variant = registry.get(solver)
     if reasons := registry.can(variant, problem):
         raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
     return variant
-
-
-def _covers(problem: Problem) -> bool:
-    """Whether payments decide nothing, as in covering problems, which are HiGHS's kind."""
-    return bool(problem.n_villages and not problem.limits_links and sated(problem).all())
 
 
 def _for_search(time_limit: float) -> float:
@@ -462,7 +457,7 @@ class _Term:
         if relaxation is not None:
             self.run = replace(self.run, hosting=relaxation.hosting)
             self._certify(certificate(self.problem, self.stage, relaxation.prices))
-            if relaxation.whole and _covers(self.problem):  # as it often is there: no search finds better
+            if relaxation.whole and covering(self.problem):  # as it often is there: no search finds better
                 choice = relaxation.model.choice(relaxation.vector)
                 self._offer(settle(self.problem, choice, self.stage))
         if large and relaxation is not None and not self._closed(self.certified):

@@ -18,6 +18,7 @@ import typer
 
 from roofalloc import __version__
 from roofalloc.errors import Fault, InstanceError, OutputError, RoofallocError, SolverError, UsageError
+from roofalloc.waiting import ENDING, ignored, left_behind
 
 from .output import StdoutError, complain, flush, print_json, print_lines
 
@@ -55,8 +56,12 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(100_000, 20, 20)  # a tenth of the time that loading takes is spent looking for garbage
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in ENDING:
+        if number != signal.SIGINT and not ignored(number):
+            signal.signal(number, _interrupt)
     code = run(sys.argv[1:])
+    if left_behind():
+        os._exit(code)  # a back end that hangs would keep the interpreter from its end
     gc.freeze()  # or the interpreter would go through all there is once more: a tenth of a second
     sys.exit(code)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofalloc.errors import OutputError
+from roofalloc.waiting import ENDING, ignored
 
 if TYPE_CHECKING:
     from roofalloc.instance import Instance
@@ -33,11 +34,14 @@ def refuse_output(folder: Path) -> None:
 
 
 @contextmanager
+def _no_matter(number: int, frame: Any) -> None:
+    pass
+
+
 def uninterrupted() -> Iterator[None]:
-    """Let an impatient second Ctrl-C wait while the plan that the first one asked for is written."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    """Let an impatient second Ctrl-C wait until the plan that the first one asked for is written."""
+    try:  # not SIG_IGN, which a process started meanwhile would inherit
+        before = {number: signal.signal(number, _no_matter) for number in ENDING if not ignored(number)}
     except ValueError:  # not in the main thread, which alone is interrupted
         yield
         return

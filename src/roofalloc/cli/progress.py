@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from .output import complain
@@ -35,7 +36,8 @@ class Progress:
 
     def __exit__(self, *error: Any) -> None:
         if self.live is not None:
-            self.live.__exit__(*error)
+            with suppress(OSError):  # a terminal that was closed
+                self.live.__exit__(*error)
 
     def __rich__(self) -> str:
         return self._line(time.monotonic() - self.begun)

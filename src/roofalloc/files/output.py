@@ -1,8 +1,13 @@
-"""Writing so that a file or folder is there in full or not at all."""
+"""Writing so that a file or folder is there in full or not at all, whatever happens meanwhile.
+
+What is new is written beside, brought to the disk, and moved into place in one step. A process that is
+killed may leave a hidden ``.NAME.*.tmp`` beside, which nobody reads; a machine that loses power, no more.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gzip
 import os
 import secrets
@@ -41,7 +46,10 @@ def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> N
                     packed.writelines(chunks)
             else:
                 raw.writelines(chunks)
+            raw.flush()
+            os.fsync(raw.fileno())
         temporary.replace(path)
+        _sync_names(path.parent)
 
 
 def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Callable[[Path], None]) -> None:
@@ -64,7 +72,12 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
     with _beside(path) as temporary:
         temporary.mkdir()
         fill(temporary)
-        if path.is_dir():
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync_names(temporary)
+        if not path.is_dir():
+            temporary.replace(path)
+        elif not _exchange(temporary, path):
             with _beside(path) as old:
                 path.replace(old)
                 try:
@@ -72,8 +85,40 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
                 except OSError:
                     old.replace(path)
                     raise
-        else:
-            temporary.replace(path)
+        _sync_names(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Bring what was written to the disk: else a name could outlive a power cut, and its content not."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_names(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _exchange(new: Path, old: Path) -> bool:
+    """Swap two names in one step, so that neither is ever missing; False where the system cannot.
+
+    Linux can, on most file systems. Elsewhere a process that is killed between two renames leaves the folder
+    under a hidden name.
+    """
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(rename(here, os.fsencode(new), here, os.fsencode(old), swap) == 0)
 
 
 def refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:

@@ -1,13 +1,15 @@
 """The contract's model as sparse arrays: the rows that `highs`, the relaxation and the start share.
 
 Columns, in blocks: y (options), f (draws), x (payments: arcs, or pairs where links are counted),
-z (classes), u (pairs), t (fairness), w (classes by roof, where a village has but one), d (debt, where
-whole fen are asked for). Rows, in named blocks, in model units: money of a year in
-``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far below one fen
-where it matters. The objective is minimised: cost = -score / ``score_unit``.
+z (classes), u (pairs), t (fairness), w (classes by roof, where a village has but one), c (villages that
+some `loose` option may pay), d (debt, where whole fen are asked for). Rows, in named blocks, in model units:
+money of a year in ``income_unit`` fen and capital in ``capital_unit`` fen, so that a tolerance of 1e-7 is far
+below one fen where it matters. The objective is minimised: cost = -score / ``score_unit``.
 
-Roofs with a single source need no f: their capital and their exact debt stand at y. Villages whose roofs all
-have enough for everybody (`sated`) need no x: implied rows say all there is to say, as in covering problems.
+Roofs with a single source need no f: their capital and their exact debt stand at y. Options that can pay
+all that their roof may pay (`loose`) need no x: where one stands, a village is paid. Villages that have only
+such, as in covering problems, need no row of payments either: implied rows say all there is to say, by way of
+a column c a village, at most the sum of y over its roofs.
 """
 
 from __future__ import annotations
@@ -142,6 +144,10 @@ class Model:
             per_year = problem.source_rate[problem.draw_source[self.draws]] / RATE * drawn
             debt = np.bincount(problem.draw_roof[self.draws], per_year, problem.n_roofs)
             v[self.columns["d"]] = np.ceil(debt[self.keys["debt"]] - 1e-9)
+        if "c" in self.columns:
+            cover = self.rows["cover"]
+            rows = self.matrix.tocsr()[cover.start : cover.stop, self.columns["y"]]
+            v[self.columns["c"]] = rows @ y < 0
         if "w" in self.columns:
             of_class, pair = _split(problem)
             v[self.columns["w"]] = decisions.reached[of_class] * (x[pair] > 0)
@@ -222,16 +228,20 @@ def build(
     terms = [stage.term, *(held.term for held in stage.held)]
     counted = any(term.term == "-links" for term in terms)
     pairs = (problem.limits_links or counted) and not projected
-    free = np.zeros(problem.n_villages, bool)
+    rich = np.zeros(problem.n_options, bool)
+    free = covered = np.zeros(problem.n_villages, bool)
     if pairs:
         pair_roof, pair_village = problem.pairs
         tail, head = pair_roof, problem.first_village + pair_village
     else:
         tail, head = problem.arc_tail, problem.arc_head
-        if not projected:
-            free = sated(problem)
-        if free.any():
-            kept = ~free[head - problem.first_village]
+        if not projected and not problem.n_hubs:
+            rich = loose(problem)
+            free, covered = _whose(problem, ~rich), _whose(problem, rich)
+            free, covered = ~free, covered | ~free
+            poor = np.zeros(problem.n_roofs, bool)
+            poor[problem.option_roof[~rich]] = True
+            kept = ~free[head - problem.first_village] & poor[tail]
             tail, head = tail[kept], head[kept]
         pair_roof = tail if problem.n_hubs == 0 else tail[:0]
         pair_village = (head - problem.first_village) if problem.n_hubs == 0 else head[:0]
@@ -252,6 +262,7 @@ def build(
         "u": len(pair_roof) if pairs else 0,
         "t": int(fairness),
         "w": len(of_link[0]),
+        "c": int(covered.sum()),
         "d": len(indebted),
     }
     columns, n = {}, 0
@@ -272,6 +283,9 @@ def build(
     if "w" in columns:
         upper[columns["w"]] = problem.count[of_link[0]]
         integer[columns["w"]] = True
+    if "c" in columns:
+        upper[columns["c"]] = 1
+        integer[columns["c"]] = True
     if fen:
         integer[columns["f"]] = True
         integer[n - len(indebted) : n] = True
@@ -340,6 +354,11 @@ def build(
         rows.add(start + problem.class_village[paid], z0 + paid, problem.need[paid] / income_unit)
         into = head >= problem.first_village
         rows.add(start + head[into] - problem.first_village, x0 + arcs[into], -1.0)
+        if rich.any():  # wherever such an option stands, everybody can be paid
+            mixed = np.flatnonzero(covered & ~free)
+            village, option = _options_of(problem, mixed)
+            village, option = mixed[village[rich[option]]], option[rich[option]]
+            rows.add(start + village, y0 + option, -total_need(problem)[village] / income_unit)
 
     if fen:  # ceil(sum_s rate_s f_is) <= d_i, times a million: rates have nine places
         start = rows.block("debt", indebted, -INFINITY, 0.0)
@@ -379,7 +398,8 @@ def build(
         rows.add(np.full(len(on), start + r), z0 + on, problem.people[on])
 
     if not projected:
-        _implied_rows(rows, problem, y0, z0, free, implied)
+        c0 = columns["c"].start if "c" in columns else 0
+        _implied_rows(rows, problem, y0, z0, c0, covered, implied)
     if pairs:
         _link_rows(rows, problem, net, income_unit, x0, z0, columns["u"].start)
 
@@ -432,52 +452,87 @@ def reaches(problem: Problem, villages: Bools) -> Bools:
             return hit[: problem.n_roofs]
 
 
-def sated(problem: Problem) -> Bools:
-    """Villages whose every roof, once it stands, can pay all that it may pay in full: (n_villages,).
-
-    Payments to them decide nothing: their demands are reached just if one of their roofs stands.
-    """
-    if problem.n_hubs:
-        return np.zeros(problem.n_villages, bool)
-    roof, village = problem.arc_tail, problem.arc_head - problem.first_village
+def total_need(problem: Problem) -> Ints:
+    """What all demands of each village need, fen: (n_villages,)."""
     need = np.zeros(problem.n_villages, np.int64)
     np.add.at(need, problem.class_village, problem.need * problem.count)
+    return need
+
+
+def loose(problem: Problem) -> Bools:
+    """Options that can pay all that their roof may pay, however they are financed: (n_options,)."""
+    if problem.n_hubs:
+        return np.zeros(problem.n_options, bool)
     asked = np.zeros(problem.n_roofs, np.int64)
-    np.add.at(asked, roof, need[village])
+    np.add.at(asked, problem.arc_tail, total_need(problem)[problem.arc_head - problem.first_village])
     dearest = np.zeros(problem.n_roofs, np.int64)
     np.maximum.at(dearest, problem.draw_roof, problem.source_rate[problem.draw_source])
     rate = dearest[problem.option_roof] / RATE * (1 + 1e-12)
     debt = np.where(rate > 0, np.ceil(problem.capital * rate) + 1, 0).astype(np.int64)
-    poor = np.zeros(problem.n_roofs, bool)
-    poor[problem.option_roof[problem.income - debt < asked[problem.option_roof]]] = True
-    result = np.ones(problem.n_villages, bool)
-    result[village[poor[roof]]] = False
-    return result
+    return np.asarray(problem.income - debt - problem.reserve >= asked[problem.option_roof])
 
 
-def _implied_rows(rows: _Rows, problem: Problem, y0: int, z0: int, free: Bools, wanted: bool) -> None:
-    """z_d <= n_d sum of y over linked roofs: in free villages, and where wanted and few in all."""
+def covering(problem: Problem) -> bool:
+    """Whether most options are `loose`: who is covered decides, as in covering problems, not what is paid."""
+    return bool(not problem.limits_links and 2 * loose(problem).sum() > problem.n_options)
+
+
+def _whose(problem: Problem, options: Bools) -> Bools:
+    """Villages that a roof with some of these options may pay: (n_villages,)."""
+    roofs = np.zeros(problem.n_roofs, bool)
+    roofs[problem.option_roof[options]] = True
+    villages = np.zeros(problem.n_villages, bool)
+    villages[problem.arc_head[roofs[problem.arc_tail]] - problem.first_village] = True
+    return villages
+
+
+def _implied_rows(
+    rows: _Rows, problem: Problem, y0: int, z0: int, c0: int, covered: Bools, wanted: bool
+) -> None:
+    """z_d <= n_d sum of y over linked roofs: in covered villages, and where wanted and few in all.
+
+    In covered villages z_d <= n_d c_j and c_j <= the sum: one sum a village, and not one a class.
+    """
     if problem.n_hubs:
         return
-    classes = np.arange(problem.n_classes)
-    villages = problem.arc_head - problem.first_village
+    villages = np.flatnonzero(covered)
+    if len(villages):
+        village, option = _options_of(problem, villages)
+        start = rows.block("cover", villages, -INFINITY, 0.0)
+        rows.add(start + np.arange(len(villages)), c0 + np.arange(len(villages)), 1.0)
+        rows.add(start + village, y0 + option, -1.0)
     per_roof = np.diff(problem.option_ptr)
-    entries = np.bincount(villages, per_roof[problem.arc_tail], problem.n_villages)
-    if not wanted or entries[problem.class_village].sum() > IMPLIED_LIMIT:
-        classes = np.flatnonzero(free[problem.class_village])
+    entries = np.bincount(
+        problem.arc_head - problem.first_village, per_roof[problem.arc_tail], problem.n_villages
+    )
+    by_sum = ~covered[problem.class_village]
+    if not wanted or entries[problem.class_village[by_sum]].sum() > IMPLIED_LIMIT:
+        by_sum[:] = False
+    classes = np.flatnonzero(covered[problem.class_village] | by_sum)
     if not len(classes):
         return
-    # Each village's options, roof by roof, one after the other; then those of each class's village.
+    start = rows.block("implied", classes, -INFINITY, 0.0)
+    count = problem.count[classes].astype(float)
+    rows.add(start + np.arange(len(classes)), z0 + classes, 1.0)
+    at = np.flatnonzero(~by_sum[classes])
+    column = (np.cumsum(covered) - 1)[problem.class_village[classes[at]]]
+    rows.add(start + at, c0 + column, -count[at])
+    at = np.flatnonzero(by_sum[classes])
+    row, option = _options_of(problem, problem.class_village[classes[at]])
+    rows.add(start + at[row], y0 + option, -count[at[row]])
+
+
+def _options_of(problem: Problem, wanted: Ints) -> tuple[Ints, Ints]:
+    """Options of the roofs that may pay each village of a list: position in the list, and option."""
+    villages = problem.arc_head - problem.first_village
+    per_roof = np.diff(problem.option_ptr)
     order = np.argsort(villages, kind="stable")
     of_village, option = _spread(
         per_roof[problem.arc_tail[order]], problem.option_ptr[problem.arc_tail[order]]
     )
     ptr = np.searchsorted(villages[order][of_village], np.arange(problem.n_villages + 1))
-    village = problem.class_village[classes]
-    row, place = _spread(np.diff(ptr)[village], ptr[village])
-    start = rows.block("implied", classes, -INFINITY, 0.0)
-    rows.add(start + np.arange(len(classes)), z0 + classes, 1.0)
-    rows.add(start + row, y0 + option[place], -problem.count[classes[row]].astype(float))
+    position, place = _spread(np.diff(ptr)[wanted], ptr[wanted])
+    return position, option[place]
 
 
 def _spread(sizes: Ints, starts: Ints) -> tuple[Ints, Ints]:

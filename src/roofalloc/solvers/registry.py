@@ -43,6 +43,7 @@ BUILT_IN = (
         title="PuLP, the model to read; CBC or any solver that PuLP knows",
         home="roofalloc.solvers.pulp:solve",
         requires=("pulp",),
+        apart=True,
     ),
     Variant(
         name="scipy",
@@ -50,6 +51,7 @@ BUILT_IN = (
         home="roofalloc.solvers.scipy:solve",
         requires=("scipy",),
         alone=True,
+        apart=True,
     ),
     Variant(
         name="scip",
@@ -58,6 +60,7 @@ BUILT_IN = (
         requires=("pyscipopt",),
         extra="scip",
         alone=True,
+        apart=True,
     ),
     Variant(
         name="cpsat",
@@ -66,6 +69,7 @@ BUILT_IN = (
         requires=("ortools",),
         extra="cpsat",
         alone=True,
+        apart=True,
     ),
     Variant(
         name="greedy",

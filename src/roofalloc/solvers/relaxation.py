@@ -17,7 +17,7 @@ from roofalloc.problem import RATE, Bools, Floats, Problem, Stage
 from .base import HostingRow, Run
 from .cuts import Hosting, unpaid_sets
 from .highs_lp import pass_lp, stop_on
-from .model import Model, build, sated, stack
+from .model import Model, build, covering, stack
 
 Key = TypeVar("Key", int, str)
 WHOLE = 20_000  # options, classes and arcs; below, the model with links is solved as it is
@@ -104,7 +104,7 @@ def relax(problem: Problem, stage: Stage, run: Run) -> Relaxation | None:
     bound as with links, tightened by the connection points' combinations, in a fraction of the time.
     """
     size = problem.n_options + problem.n_classes + len(problem.arc_tail)
-    if size < WHOLE or stage.term.term == "-links" or sated(problem).all():
+    if size < WHOLE or stage.term.term == "-links" or covering(problem):
         return _relax_whole(problem, stage, run)
     return _relax_by_cuts(problem, stage, run)
 

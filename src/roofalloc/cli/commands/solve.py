@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from roofalloc.errors import UsageError
 
 from ..app import Code, command
 from ..arguments import AsJson, InstancePath, options_of, read_instance, stem
 from ..output import complain, print_json, print_lines, refuse_output, save, uninterrupted, warn
 from ..progress import Progress
 from ..solved import solve_code, solve_page, solve_record
+
+if TYPE_CHECKING:
+    from roofalloc.instance import Instance
+    from roofalloc.plan import Plan
 
 
 @command
@@ -35,11 +41,20 @@ def solve(
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the solver; repeatable.")
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on from the plan in the folder, such as that of a run that was killed."
+        ),
+    ] = False,
     ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> int:
-    """Find the best plan, prove how good it is, and write it."""
+    """Find the best plan, prove how good it is, and write it.
+
+    While it goes on, each better plan is kept in the folder, whole.
+    """
     from roofalloc.solvers import registry
 
     begun = time.monotonic()
@@ -47,40 +62,53 @@ def solve(
     folder = out if out is not None else Path(f"{stem(instance)}.plan")
     refuse_output(folder)
     if solver != "auto":
+    if resume and start is not None:
+        raise UsageError(
+            "--resume begins with the plan in the folder, --start with another; give one of them"
+        )
         registry.get(solver)
 
     from roofalloc.files import read_plan, write_plan
 
+    from roofalloc.checkpoint import better_stands, is_checkpoint
     problem = read_instance(instance)
+    from roofalloc.plan import Result
     first = None if start is None else read_plan(start)
     seconds = {"read": time.monotonic() - begun}
     warn(problem, quiet or as_json)
+    if resume:
+        first = _resumed(folder, problem, quiet or as_json)
+    elif not (quiet or as_json) and is_checkpoint(folder):
+        complain(f"warning: {folder} holds a plan of a run that did not end; --resume goes on from it")
     if first is not None and first.instance_sha256 != problem.sha256 and not (quiet or as_json):
         complain(
             f"warning: {start} is a plan of {first.instance_name}, not of this very instance; "
             "what of it fits is used"
         )
 
-    from roofalloc.solvers.quiet import hushed
-    from roofalloc.solving import solve as find
+    if resume and first is not None and first.status == "optimal":
+        result, kept = Result(first, "proved", {}), True
+    else:
+        from roofalloc.solvers.quiet import hushed
+        from roofalloc.solving import solve as find
 
-    with hushed(), Progress(live=not quiet, lines=not (quiet or as_json)) as progress:
-        result = find(
-            problem,
-            solver=solver,
-            gap=gap,
-            time_limit=time_limit,
-            seed=seed,
-            threads=threads,
-            start=first,
-            on_progress=progress,
-            options=options,
-        )
-    plan = result.plan
-    written = plan.status != "no_plan"
-    if written:
-        with uninterrupted():
-            save(lambda target: write_plan(result, target, problem), folder)
+        with hushed(), Progress(live=not quiet, lines=not (quiet or as_json)) as progress, uninterrupted():
+            result = find(
+                problem,
+                solver=solver,
+                gap=gap,
+                time_limit=time_limit,
+                seed=seed,
+                threads=threads,
+                start=first,
+                on_progress=progress,
+                options=options,
+                checkpoint=folder,
+            )
+            kept = result.stopped == "cancelled" and better_stands(folder, problem, result.plan)
+            if result.status != "no_plan" and not kept:
+                save(lambda target: write_plan(result, target, problem), folder)
+    written = kept or result.status != "no_plan"
     seconds |= {phase: result.seconds.get(phase, 0.0) for phase in ("compile", "solve", "check")}
     seconds["total"] = time.monotonic() - begun
 
@@ -91,8 +119,37 @@ def solve(
         print_lines(*solve_page(problem, result, seconds, folder if written else None))
     if code is Code.INTERRUPTED and not as_json:
         complain(
-            f"roofalloc: interrupted; the best plan found is in {folder}"
+            f"roofalloc: interrupted; the plan in {folder} is better than what was found, and was kept"
+            if kept
+            else f"roofalloc: interrupted; the best plan found is in {folder}; --resume goes on from it"
             if written
             else "roofalloc: interrupted before a plan was found"
         )
     return code
+
+
+def _resumed(folder: Path, instance: Instance, quiet: bool) -> Plan | None:
+    """The plan in a folder, to go on from; None where there is none."""
+    from roofalloc.audit import check
+    from roofalloc.checkpoint import holds_plan
+    from roofalloc.files import read_plan
+
+    plan = read_plan(folder) if holds_plan(folder) else None
+    if plan is not None and plan.instance_sha256 != instance.sha256:
+        raise UsageError(
+            f"{folder} holds a plan of {plan.instance_name} ({plan.instance_sha256[:12]}...), not of this "
+            f"very instance ({instance.sha256[:12]}...); --start {folder} begins with what of it fits"
+        )
+    if plan is not None and plan.objective:
+        report = check(instance, plan)
+        if not report.ok:
+            raise UsageError(f"{folder} cannot be gone on from: {report.findings[0]}")
+        if not quiet:
+            done = (
+                "is optimal: there is nothing to be done" if plan.status == "optimal" else "is gone on from"
+            )
+            complain(f"the plan in {folder} {done}")
+        return plan
+    if not quiet:
+        complain(f"there is no plan in {folder} to go on from; this run begins anew")
+    return None
