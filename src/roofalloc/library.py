@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,7 +29,7 @@ from .audit import check
 from .errors import Fault, InstanceError, SolverError, UsageError
 from .files import read as read_instance
 from .files import write
-from .files.documents import parse_toml
+from .files.documents import parse_toml, unpacked
 from .files.output import write_file
 from .generators import generate, keywords
 from .instance import Instance
@@ -186,7 +187,7 @@ def _rows(folder: Path, complete: bool = True) -> list[dict[str, Any]]:
     """The rows of an index; `complete`: with what `refresh` fills in."""
     path = folder / INDEX
     report = Report()
-    document = parse_toml(path.read_bytes(), str(path), report)
+    document = parse_toml(unpacked(path), str(path), report)
     top = Origin(str(path), "")
     if document.get("format") != FORMAT:
         report.add(top, "format", value=document.get("format"), expected=f'"{FORMAT}"')
@@ -209,9 +210,15 @@ def _rows(folder: Path, complete: bool = True) -> list[dict[str, Any]]:
             report.add(origin, "file", row=at, expected="a file, a seed or both", hint="nothing given")
         for key, value in row.items():
             if key not in _KEYS:
-                report.add(origin, key, row=at, expected="a known key", hint=did_you_mean(key, _KEYS))
+                report.unknown(origin, key, _KEYS, row=at, expected="a known key")
             elif key in _TEXT and not (isinstance(value, str) and value):
                 report.add(origin, key, row=at, value=value, expected="a text")
+            elif key == "name" and not re.fullmatch(r"[^/\\\x00-\x1f\x7f]+", value):
+                report.add(origin, key, row=at, value=value, expected="a name that a file can have")
+            elif key == "file" and not _inside(folder, value):
+                report.add(origin, key, row=at, value=value, expected="a path below the folder of the index")
+            elif key == "sha256" and complete and not re.fullmatch("[0-9a-f]{64}", value):
+                report.add(origin, key, row=at, value=value, expected="64 hexadecimal digits")
             elif key in _WHOLE and not (type(value) is int and value >= 0):
                 report.add(origin, key, row=at, value=value, expected="a whole number of at least 0")
             elif key == "flavours" and not (
@@ -224,6 +231,11 @@ def _rows(folder: Path, complete: bool = True) -> list[dict[str, Any]]:
         names.add(str(name))
     report.raise_if_any()
     return rows
+
+
+def _inside(folder: Path, file: str) -> bool:
+    """Whether a path below a folder stays there, when symbolic links are followed."""
+    return "\0" not in file and Path(os.path.realpath(folder / file)).is_relative_to(os.path.realpath(folder))
 
 
 def refresh(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> tuple[Entry, ...]:
@@ -293,11 +305,42 @@ def _index(rows: Iterable[Mapping[str, Any]]) -> str:
 def read_best(folder: str | os.PathLike[str]) -> Best:
     """What is known of each instance, by name: ``best_known.json``; nothing where there is no such file."""
     path = home(folder) / BEST
+    if not path.exists():
+        return {}
     try:
-        best: Best = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    except ValueError as error:
+        best = json.loads(unpacked(path))
+    except (ValueError, RecursionError) as error:
         raise InstanceError([Fault(str(path), "", None, None, None, f"JSON ({error})")]) from error
-    return best
+    report = Report()
+    if not isinstance(best, dict):
+        report.add(Origin(str(path), ""), expected="an object of names and what is known")
+        report.raise_if_any()
+    for name, entry in best.items():
+        if not _is_entry(entry):
+            wanted = "sha256, status, solver and objective, each term with value, bound, proof and by"
+            report.add(Origin(str(path), ""), name, expected=wanted)
+    report.raise_if_any()
+    return dict(best)
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether something is shaped as `unknown` and `improve` make it."""
+    if not (isinstance(entry, dict) and isinstance(entry.get("sha256"), str)):
+        return False
+    terms = entry.get("objective")
+    if not isinstance(terms, list) or not terms or not all(isinstance(term, dict) for term in terms):
+        return False
+    words = [entry.get(key, 0) for key in ("status", "solver")]
+    words += [term.get(key, 0) for term in terms for key in ("proof", "by")]
+    numbers = [term.get(key, "") for term in terms for key in ("value", "bound")]
+    return (
+        all(word is None or isinstance(word, str) for word in words)
+        and all(isinstance(term.get("term"), str) for term in terms)
+        and all(number is None or _NUMBER.fullmatch(str(number)) for number in numbers)
+    )
+
+
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18}|/[1-9]\d{0,17})?([eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def known(best: Best, entry: Entry) -> dict[str, Any] | None:
@@ -360,6 +403,9 @@ def improve(best: Best, instance: Instance, plan: Plan | Result) -> Best:
             f"{name}: another instance of that name is known, {entry['sha256']}; "
             f"this one is {instance.sha256}"
         )
+    terms = [term.term for term in instance.policy.objective]
+    if [term["term"] for term in entry["objective"]] != terms:
+        raise UsageError(f"{name}: what is known is of other terms than {', '.join(terms)}")
     report = check(instance, plan)
     if not report.ok:
         raise SolverError(f"{name}: the plan of {plan.solver.get('name')} does not pass the check: {report}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def known_of(places: Iterable[Path]) -> dict[str, tuple[float | None, float | No
         for entry in best.values():
             first = entry["objective"][0]
             value, bound = (
-                None if first[name] is None else float(first[name]) for name in ("value", "bound")
+                None if first[name] is None else float(Fraction(str(first[name])))
+                for name in ("value", "bound")
             )
             known[entry["sha256"]] = (value, bound)
     return known

@@ -76,9 +76,11 @@ class Store:
         """The record of a run that need not be made again."""
         try:
             record: Record = json.loads((self.folder / "runs" / f"{key}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return None if record.get("key") != key or record["outcome"] in AGAIN else record
+        if not isinstance(record, dict) or record.get("key") != key:
+            return None
+        return None if record.get("outcome") in (None, *AGAIN) else record
 
     def keep(self, record: Record) -> None:
         """Add a record."""
@@ -121,9 +123,12 @@ def records_of(path: Path) -> list[Record]:
         raise UsageError(f"{path}: no runs.parquet of `roofalloc bench` here")
     try:
         frame = pl.read_parquet(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (Exception, pl.exceptions.PanicException) as error:  # what a damaged file does to its decoder
         raise UsageError(f"{file} cannot be read as a table of runs: {error}") from error
     missing = [name for name in SCHEMA if name not in frame.columns]
     if missing:
         raise UsageError(f"{file} is no table of runs: it has no column {missing[0]!r}")
+    wrong = [name for name, kind in SCHEMA.items() if frame.schema[name] != kind]
+    if wrong:
+        raise UsageError(f"{file} is no table of runs: {wrong[0]} is {frame.schema[wrong[0]]}")
     return frame.to_dicts()
