@@ -5,6 +5,7 @@ from . import solve
 from . import check
 from . import validate
 from . import info
+from . import report
 from . import convert
 from . import generate
 from . import bench
@@ -20,6 +21,7 @@ __all__ = [
     "import_",
     "info",
     "instances",
+    "report",
     "solve",
     "solvers",
     "validate",

@@ -1,0 +1,52 @@
+"""``roofalloc report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..app import Code, command
+from ..arguments import InstancePath, PlanPath, read_instance, unknown
+from ..output import Writing, print_lines
+
+
+@command
+def report(
+    instance: InstancePath,
+    plan: PlanPath,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FILE.html", help="The page: one file, which needs no network."),
+    ] = Path("report.html"),
+    lang: Annotated[
+        str | None, typer.Option(metavar="zh|en", help="Language of the page; by default the locale's.")
+    ] = None,
+    by_hand: Annotated[
+        Path | None,
+        typer.Option(metavar="PLAN", help="Compare with this plan instead of one made by hand now."),
+    ] = None,
+) -> int:
+    """Draw a plan as a page: figures against limits, map, waterfall, coverage, advice, proof, and lists."""
+    from roofalloc import words
+    from roofalloc.files import read_plan
+    from roofalloc.files.output import write_file
+    from roofalloc.report.page import ByHand, draw, sound
+
+    language = words.of_locale() if lang is None else lang
+    if language not in words.languages():
+        raise unknown("language", language, words.languages())
+    with Writing(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    found, planned = read_instance(instance), read_plan(plan)
+    hand = None
+    if by_hand is not None:
+        other = read_plan(by_hand)
+        sound(found, other)
+        hand = ByHand(other)
+    text = draw(found, planned, language, hand).encode()
+    with Writing(out):
+        write_file(out, [text])
+    print_lines(f"{out}: {found.name}, {len(text) / 1e6:.1f} MB")
+    return Code.DONE

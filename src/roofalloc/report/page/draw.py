@@ -1,0 +1,120 @@
+"""A plan as one page of HTML that needs no network."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ... import __version__
+from ...audit import check
+from ...errors import UsageError
+from ...instance import Instance
+from ...plan import Plan
+from .by_hand import ByHand, by_hand
+from .data import columns
+from .figures import Figures, refuse_nothing
+from .forms import Forms, shown
+
+#: The words that the script says; it marks them as Python does.
+_SAID = re.compile(r'\b_\("((?:[^"\\]|\\.)*)"')
+_SOURCE_MAP = re.compile(r"(?://|/\*)# sourceMappingURL=\S+(?: ?\*/)?\s*$")
+
+
+def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | None = None) -> str:
+    """Draw a plan for who decides about it.
+
+    Parameters
+    ----------
+    instance : what was planned
+    plan : a plan of it that passes the check
+    language : a code of `roofalloc.words.languages`
+    hand : what planning by hand reaches; None: it is planned now
+
+    Returns
+    -------
+    str : a whole HTML file, with styles, scripts, Apache ECharts and Tabulator inside. Texts of the instance
+        are inert wherever they stand, and the page's own policy forbids it to load or run anything else.
+
+    Raises
+    ------
+    UsageError : there is no plan to draw, it does not pass the check, or there is no such language
+    """
+    forms = Forms(language, instance.currency)
+    sound(instance, plan)
+    figures = Figures(instance, plan, by_hand(instance) if hand is None else hand, forms)
+    environment = Environment(
+        loader=PackageLoader("roofalloc.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["json.dumps_kwargs"] = {
+        "allow_nan": False,
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+    }
+    environment.install_gettext_translations(  # type: ignore[attr-defined]  # the extension adds it
+        forms.words, newstyle=True
+    )
+    script = _text("report/page/page.js")
+    scripts = [_text("assets/echarts/echarts.min.js"), _text("assets/tabulator/tabulator.min.js"), script]
+    return environment.get_template("page.html").render(
+        language=language,
+        name=shown(instance.name),
+        notes=shown(instance.notes or ""),
+        figures=figures,
+        plan=plan,
+        version=__version__,
+        solver=shown(str(plan.solver.get("name", ""))),
+        data=_data(figures, script),
+        style=Markup(_text("assets/tabulator/tabulator.min.css") + _text("report/page/page.css")),
+        scripts=[Markup(text) for text in scripts],
+        policy=_policy(scripts),
+    )
+
+
+def sound(instance: Instance, plan: Plan) -> None:
+    """Raise UsageError for a plan that is none, or does not pass the check."""
+    refuse_nothing(plan)
+    report = check(instance, plan)
+    if not report.ok:
+        raise UsageError(f"the plan does not pass the check:\n{report}")
+
+
+def _text(path: str) -> str:
+    """A file of the package, without the address of a source map, which is not there."""
+    return _SOURCE_MAP.sub("", files("roofalloc").joinpath(path).read_text(encoding="utf-8"))
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy under which these scripts run, and nothing else runs or is loaded."""
+    hashes = (b64encode(sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _data(figures: Figures, script: str) -> dict[str, Any]:
+    """What the script draws, and the words and forms it says it in."""
+    forms = figures.forms
+    said = sorted({message.replace('\\"', '"') for message in _SAID.findall(script)})
+    return {
+        "name": shown(figures.instance.name),
+        "language": forms.language,
+        "words": {message: forms.words.gettext(message) for message in said},
+        "forms": {
+            "unit": forms.unit,
+            "scales": forms.scales,
+            "column": [forms.column_divisor, forms.column_unit],
+            "percentage": forms.percentage,
+        },
+        "priorities": figures.priorities,
+        **columns(figures.instance, figures.plan),
+    }

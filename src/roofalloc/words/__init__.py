@@ -1,0 +1,49 @@
+"""The words that readers see, in their language.
+
+English stands in the code, inside ``_("...")``, and is what a word is looked up by. Every other language
+is one gettext catalogue here, ``LANGUAGE.po``, with its compiled form beside it; ``tools/words.py`` keeps
+both in step with the code.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+
+from ..errors import UsageError
+
+SOURCE = "en"
+
+
+def languages() -> tuple[str, ...]:
+    """Codes of the languages there are, English first."""
+    catalogues = (entry.name for entry in files(__name__).iterdir())
+    return (SOURCE, *sorted(name.removesuffix(".mo") for name in catalogues if name.endswith(".mo")))
+
+
+def of_locale() -> str:
+    """The language of the user's locale; English where it is none of ours."""
+    named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    said = next((name for name in named if name), None) or locale.getlocale()[0] or ""
+    code = {"Chinese": "zh"}.get(said.partition(" ")[0], said[:2])  # Windows: "Chinese (Simplified)_China"
+    return code if code in languages() else SOURCE
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The words of a language: its ``gettext`` and ``ngettext`` translate from English.
+
+    Raises
+    ------
+    UsageError
+        if there is no such language; the message lists those that there are.
+    """
+    if language == SOURCE:
+        return NullTranslations()
+    if language not in languages():
+        raise UsageError(f"unknown language {language!r}, expected one of {', '.join(languages())}")
+    with (files(__name__) / f"{language}.mo").open("rb") as file:
+        return GNUTranslations(file)

@@ -1,0 +1,102 @@
+"""Keeps the catalogues of `roofalloc.words` in step with the code.
+
+python tools/words.py          finds the words, updates every LANGUAGE.po, compiles every LANGUAGE.mo
+python tools/words.py --check  changes nothing; says what is missing, and exits with 1 if anything is
+python tools/words.py --add de begins a new language
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from gettext import GNUTranslations
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+SOURCE = Path(__file__).parents[1] / "src" / "roofalloc"
+FOLDER = SOURCE / "words"
+METHODS = [("report/**.py", "python"), ("report/**.html", "jinja2"), ("report/**.js", "javascript")]
+
+
+def words() -> Catalog:
+    """Every word that the code marks, with the files it stands in."""
+    found = Catalog(project="roofalloc", charset="utf-8")
+    marked = extract_from_dir(
+        SOURCE, method_map=METHODS, comment_tags=("Translators:",), strip_comment_tags=True
+    )
+    for file, _, message, comments, context in marked:
+        found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    return found
+
+
+def read(path: Path) -> Catalog:
+    """A catalogue as it is written."""
+    with path.open("rb") as file:
+        return read_po(file, locale=path.stem)
+
+
+def faults(path: Path, wanted: Catalog) -> list[str]:
+    """What a catalogue lacks, has too much of, or says in another way than its compiled form."""
+    ours = read(path)
+    told = []
+    known = {(m.id, m.context): m for m in ours if m.id}
+    asked = {(m.id, m.context) for m in wanted if m.id}
+    told += [f"is not in it: {key[0]!r}" for key in sorted(asked - known.keys(), key=str)]
+    told += [f"is in no code: {key[0]!r}" for key in sorted(known.keys() - asked, key=str)]
+    told += [f"has no translation: {m.id!r}" for m in known.values() if not all(_strings(m.string))]
+    told += [f"is fuzzy: {m.id!r}" for m in known.values() if m.fuzzy]
+    told += [f"{error}: {m.id!r}" for m in known.values() for error in m.check(ours)]
+    with path.with_suffix(".mo").open("rb") as file:
+        compiled = GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # gettext lists in no other way
+    for message in known.values():
+        for n, string in enumerate(_strings(message.string)):
+            key = (message.id[0], n) if message.pluralizable else message.id
+            if compiled.get(key) != string:
+                told.append(f"is compiled otherwise: {message.id!r}")
+    return [f"{path.name}: {words}" for words in told]
+
+
+def _strings(string: str | tuple[str, ...]) -> tuple[str, ...]:
+    return string if isinstance(string, tuple) else (string,)
+
+
+def update(path: Path, wanted: Catalog) -> None:
+    """Bring a catalogue and its compiled form up to date; what is not said any more is dropped."""
+    ours = read(path) if path.exists() else Catalog(locale=path.stem, project="roofalloc", fuzzy=False)
+    ours.update(wanted, no_fuzzy_matching=True, update_creation_date=False)
+    ours.obsolete.clear()
+    with path.open("wb") as file:
+        write_po(file, ours, width=100, include_lineno=False, sort_by_file=True, ignore_obsolete=True)
+    with path.with_suffix(".mo").open("wb") as file:
+        write_mo(file, ours)
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--add", metavar="LANGUAGE")
+    order = parser.parse_args()
+    wanted = words()
+    paths = sorted(FOLDER.glob("*.po"))
+    if order.check:
+        told = [fault for path in paths for fault in faults(path, wanted)]
+        print("\n".join(told) or f"{len(paths)} catalogue(s) with {len(wanted)} words each are complete")
+        return 1 if told else 0
+    if order.add:
+        paths.append(FOLDER / f"{order.add}.po")
+    for path in paths:
+        update(path, wanted)
+        missing = [m.id for m in read(path) if m.id and not all(_strings(m.string))]
+        print(f"{path.name}: {len(wanted)} words, {len(missing)} without a translation")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
