@@ -318,9 +318,9 @@ def test_a_write_that_fails_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     for target in ("replace", "mkdir"):
+        monkeypatch.setattr("roofalloc.files.output._exchange", lambda new, old: False)
         monkeypatch.setattr(Path, target, full)
         if target == "mkdir" and form.startswith("a.json"):
-        monkeypatch.setattr("roofalloc.files.output._exchange", lambda new, old: False)
             continue
         with pytest.raises(OutputError, match="could not be written: No space left on device"):
             ra.write(new, tmp_path / form)
@@ -342,9 +342,9 @@ def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(
             raise OSError(5, "Input/output error")
         return move(path, target)
 
+    monkeypatch.setattr("roofalloc.files.output._exchange", lambda new, old: False)
     monkeypatch.setattr(Path, "replace", second_fails)
     with pytest.raises(OutputError, match="n could not be written: Input/output error"):
-    monkeypatch.setattr("roofalloc.files.output._exchange", lambda new, old: False)
         ra.write(ra.read(ACCEPTANCE[0]), tmp_path / "n")
     assert ra.read(tmp_path / "n") == old
     assert [p.name for p in tmp_path.iterdir()] == ["n"]

@@ -3,11 +3,15 @@
 `solve` runs the terms of the objective in order. For each it solves the LP relaxation (the certificate
 and the start come from its prices), lets the chosen variant search, makes whatever that returns
 exact, and records what is proved. Nothing leaves here unchecked.
+
+The terms are worked on in a thread of their own. What is known stands in the journal, piece by piece and
+never changed, so that a back end that hangs can be left behind, and one that crashes leaves a checkpoint.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import platform
 import signal
 import threading
@@ -17,6 +21,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -26,8 +31,10 @@ import polars as pl
 from . import __version__
 from .audit import FEASIBILITY, check, leaves_no_better, rounded_bound
 from .audit import bound as audit_bound
+from .checkpoint import Checkpoint
 from .compiled import seconds_compiling, told
 from .errors import SolverError, UsageError
+from .files.plans import refuse_plan_folder
 from .instance import Instance, Term
 from .links import positions
 from .plan import Certificate, Plan, Result, TermResult
@@ -37,13 +44,18 @@ from .solvers.base import PASS, Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import covering, level_met
 from .solvers.parts import by_parts
+from .solvers.processes import PATIENCE
 from .solvers.relaxation import Prices, Relaxation, certificate, relax
 from .solvers.settle import better, floors_met, settle
 from .solvers.start import construct
+from .waiting import ENDING, LeftBehind, ignored, waited_for
 
 LOWER_IS_BETTER = ("-capital", "-links")
 FEW_DRAWS = 2_000  # pairs of roof and source up to which money may be decided in whole fen
 LARGE = 20_000  # columns; from here on a branch and bound needs a start to find anything at all
+LATE = 10.0  # seconds past the deadline until a back end counts as hanging
+ALONE = 5  # times as long, while there is no plan that could be lost
+LEFT_BEHIND = "the solver did not stop in time, and was left behind"
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,18 @@ class Progress:
     plan_improved: bool
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a term: the best decisions, and what bounds their score."""
+
+    stage: Stage
+    decisions: Decisions | None
+    score: Fraction | None
+    search_bound: Fraction | None
+    certified: Fraction | None  # exact
+    prices: Certificate | None  # that prove it
+
+
 @dataclass
 class _Journal:
     """Clock, cancellation and trace of one run."""
@@ -78,6 +102,11 @@ class _Journal:
     people: int | None = None
     last: float = -1.0
     error: Exception | None = None  # of on_progress: raised once the back end has let go
+    cancelled_at: float | None = None
+    impatient: bool = False  # asked twice: no waiting for the back end
+    searching: bool = False
+    known: tuple[_Known, ...] = ()  # of each term so far
+    changed: Callable[[], object] = lambda: None  # called when a plan or what proves it is better
 
     def tell(
         self, phase: str, term: str, value: float | None, bound: float | None, improved: bool = False
@@ -101,6 +130,16 @@ class _Journal:
         """Whether somebody listens and has not heard for a while."""
         return self.on_progress is not None and time.monotonic() - self.started - self.last >= 0.1
 
+    def know(self, known: _Known) -> None:
+        """Take in what is known of a term; later ones have not begun."""
+        self.known = (*self.known[: known.stage.position], known)
+        self.changed()
+
+    @property
+    def decisions(self) -> Decisions | None:
+        """The best so far: those of the last term that has any."""
+        return next((known.decisions for known in reversed(self.known) if known.decisions is not None), None)
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         begun = time.monotonic()
@@ -121,6 +160,7 @@ def solve(
     on_progress: Callable[[Progress], object] | None = None,
     options: Mapping[str, Any] | None = None,
     executor: Executor | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Decide what is built, how it is financed and who is paid; and prove how good that is.
 
@@ -132,19 +172,26 @@ def solve(
         are solved to proof whatever the gap
     time_limit : seconds for everything; None: as long as it takes
     seed, threads : for the back end
-    start : an earlier plan of this or a similar instance to begin with; ids that are gone are ignored
-    on_progress : called with a `Progress` now and then; returning True cancels
+    start : an earlier plan of this or a similar instance to begin with; ids that are gone are ignored. The
+        certificates of a plan of this very instance are evaluated again, and what they prove stays proved
+    on_progress : called with a `Progress` now and then, by the thread that searches; returning True cancels,
+        and an error of it ends the run and is raised once the best plan is in the checkpoint
     options : options for the back end, by its own names
     executor : where the parts of a very large instance are worked on side by side: any executor of
         `concurrent.futures`, such as a ProcessPoolExecutor or that of a Dask client; None: threads of this
         process. Tasks are picklable and small, and need roofalloc where they run. It decides how fast, not
         what is found (but for a time limit, by the clock of the machine that works), and is not shut down
+    checkpoint : a plan folder in which each better plan is kept while the run goes on, whole and checked,
+        with ``stopped`` "unfinished" in its ``run.json``; not in the first second, and for at most 2 % of the
+        time. A better plan of the instance that stands there is kept. The result itself is for the caller to
+        write; where an error is raised, the best plan so far stands here
 
     Returns
     -------
     Result : the best plan found, exact and checked; ``stopped`` says why it ended. In the main thread,
-        SIGINT (Ctrl-C) and SIGTERM end the run with the best plan found; a second Ctrl-C raises
-        KeyboardInterrupt.
+        SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run with the best plan found, a second one at once. A back
+        end that hangs past the time limit, or does not stop when it is asked to, is left behind, as
+        ``messages`` says: its thread ends when it ends.
 
     Raises
     ------
@@ -162,6 +209,9 @@ def solve(
     # Seconds of a large instance, which would otherwise follow the search: it runs beside it.
     naming = threading.Thread(target=lambda: instance.sha256, daemon=True)
     naming.start()
+    place = None if checkpoint is None else Path(checkpoint)
+    if place is not None:
+        refuse_plan_folder(place)
     with _signals(journal):
         with journal.phase("compile"):
             journal.tell("compile", instance.policy.objective[0].term, None, None)
@@ -171,32 +221,106 @@ def solve(
         variant = _pick(solver, problem)
         search = registry.load(variant)
         compiling = -seconds_compiling()
-        with journal.phase("solve"):
-            given = None if start is None else _from_plan(problem, start)
-            outcome = _lexicographic(
-                problem, variant, search, gap, seed, threads, given, options or {}, executor, journal
-            )
-        if journal.error is not None:
-            raise journal.error
-        if message := told(compiling + seconds_compiling()):
-            journal.messages.append(message)
         record = {
             "name": variant.name,
             "version": __version__,
             "seed": seed,
             "options": {"gap": gap, **(options or {})},
         }
-        naming.join()
-        plan = _plan(problem, outcome, record)
+
+        def work() -> _Outcome:
+            given = None if start is None else _from_plan(problem, start)
+            proofs = {} if start is None else _proofs(instance, start)
+            return _lexicographic(
+                problem, variant, search, gap, seed, threads, given, proofs, options or {}, executor, journal
+            )
+
+        def result(outcome: _Outcome, stopped: Stopped | Literal["unfinished"]) -> Result:
+            naming.join()
+            seconds = journal.seconds | {"total": time.monotonic() - journal.started}
+            machine = {"python": platform.python_version(), "system": platform.platform()}
+            plan = _plan(problem, outcome, record)
+            return Result(plan, stopped, seconds, tuple(journal.trace), machine, tuple(journal.messages))
+
+        with journal.phase("solve"), _kept(place, problem, journal, result) as failure:
+            journal.searching = True
+            try:
+                outcome = waited_for(work, lambda: _enough(journal, problem, variant))
+            except LeftBehind:
+                outcome = _so_far(problem, journal)
+                outcome.stopped = "cancelled" if journal.cancelled else "time"
+                journal.on_progress = None
+                journal.messages.append(LEFT_BEHIND)
+            if journal.error is not None:
+                raise journal.error
+        journal.messages += failure
+        if message := told(compiling + seconds_compiling()):
+            journal.messages.append(message)
         with journal.phase("check"):
-            report = check(instance, plan)
+            final = result(outcome, outcome.stopped)
+            report = check(instance, final.plan)
     if not report.ok:
         raise SolverError(f"the plan found by {variant.name} did not pass the check:\n{report}")
     journal.seconds["total"] = time.monotonic() - journal.started
-    machine = {"python": platform.python_version(), "system": platform.platform()}
-    return Result(
-        plan, outcome.stopped, dict(journal.seconds), tuple(journal.trace), machine, tuple(journal.messages)
-    )
+    return replace(final, seconds=dict(journal.seconds))
+
+
+@contextmanager
+def _kept(
+    folder: Path | None,
+    problem: Problem,
+    journal: _Journal,
+    result: Callable[[_Outcome, Literal["unfinished"]], Result],
+) -> Iterator[list[str]]:
+    """Keep each better plan in a folder; where the run breaks off, the best one for certain.
+
+    Gives a list that holds, at the end, why the last plan could not be kept.
+    """
+    failure: list[str] = []
+    if folder is None:
+        yield failure
+        return
+    keeper = Checkpoint(folder, problem.instance)
+
+    def offer() -> None:
+        if journal.decisions is not None:
+            known = journal.known
+            keeper.offer(lambda: result(_so_far(problem, journal, known), "unfinished"))
+
+    journal.changed = offer
+    broken = True
+    try:
+        yield failure
+        broken = False
+    finally:
+        journal.cancelled, journal.changed = journal.cancelled or broken, lambda: None
+        keeper.end(keep=broken)
+        failure += [keeper.failure] if keeper.failure else []
+
+
+def _enough(journal: _Journal, problem: Problem, variant: Variant) -> bool:
+    """Whether a back end that was asked to stop, or whose time is up, has been waited for long enough."""
+    now = time.monotonic()
+    if journal.impatient:
+        return True
+    patience = 1.0 + (problem.n_options + problem.n_classes) / 50_000
+    if variant.apart:  # its process is watched, and may hand over more than it has told
+        patience += PATIENCE + 1.0
+    if journal.decisions is None:
+        patience *= ALONE
+    if journal.cancelled:
+        if journal.cancelled_at is None:
+            journal.cancelled_at = now
+        return now > journal.cancelled_at + patience
+    return journal.deadline is not None and now > journal.deadline + LATE + patience
+
+
+def _proofs(instance: Instance, start: Plan | Result) -> dict[str, Certificate]:
+    """The certificates of an earlier plan of the same instance, by term."""
+    plan = start.plan if isinstance(start, Result) else start
+    if plan.instance_sha256 != instance.sha256:
+        return {}
+    return {certificate.term: certificate for certificate in plan.certificates}
 
 
 def _arguments(gap: float, time_limit: float | None, threads: int | None) -> None:
@@ -225,17 +349,17 @@ def _for_search(time_limit: float) -> float:
 
 @contextmanager
 def _signals(journal: _Journal) -> Iterator[None]:
-    """In the main thread, the first SIGINT or SIGTERM asks the run to end, a second SIGINT breaks it off."""
+    """In the main thread, the first SIGINT, SIGTERM or SIGHUP asks the run to end, a second one at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if journal.cancelled and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        journal.cancelled = True
+        if journal.cancelled and not journal.searching:
+            raise KeyboardInterrupt  # nothing is lost yet
+        journal.impatient, journal.cancelled = journal.cancelled, True
 
-    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in ENDING if not ignored(number)}
     try:
         yield
     finally:
@@ -266,13 +390,13 @@ def _lexicographic(
     seed: int,
     threads: int | None,
     given: Decisions | None,
+    proofs: Mapping[str, Certificate],
     options: Mapping[str, Any],
     executor: Executor | None,
     journal: _Journal,
 ) -> _Outcome:
     outcome = _Outcome("proved")
     held: tuple[Held, ...] = ()
-    runs: list[_Term] = []
     best = given
     for position, term in enumerate(problem.stages):
         stage = Stage(position, term, held)
@@ -289,7 +413,9 @@ def _lexicographic(
         )
         found = _Term(problem, stage, run, journal)
         lead = registry.lead(variant)
-        if variant.alone:
+        if found.proved_by(proofs.get(term.term)):
+            pass
+        elif variant.alone:
             found.watch(search)
         elif lead is None or not found.follow(lead):
             parts = problem.parts()
@@ -300,21 +426,39 @@ def _lexicographic(
             )
         if found.decisions is None:
             return _Outcome(found.stopped, status="no_plan")
-        best = outcome.decisions = found.decisions
-        runs.append(found)
+        best = found.decisions
         if outcome.stopped == "proved" or found.stopped in ("ended", "time", "cancelled", "failed"):
             outcome.stopped = found.stopped
         value = problem.value(term, best)
         tolerance = Fraction(term.tolerance)
         level = value + tolerance if term.term in LOWER_IS_BETTER else value - tolerance
         held = (*held, Held(position, term, value, level))
-    # Later terms may have moved earlier ones within their tolerance: what is said is said of the last plan.
     assert best is not None
-    values = [problem.value(term, best) for term in problem.stages]
-    outcome.terms = [run.result(values) for run in runs]
-    outcome.certificates = [run.prices for run in runs if run.prices is not None]
-    outcome.status = "optimal" if all(t.status == "optimal" for t in outcome.terms) else "feasible"
-    return outcome
+    return _concluded(problem, journal.known, best, outcome.stopped)
+
+
+def _so_far(problem: Problem, journal: _Journal, known: tuple[_Known, ...] | None = None) -> _Outcome:
+    """What a run that has not ended has come to; at least nothing, where that is a plan."""
+    known = journal.known if known is None else known
+    best = next((k.decisions for k in reversed(known) if k.decisions is not None), None)
+    if best is None:
+        best = _nothing(problem, Stage(0, problem.stages[0]))
+    return _Outcome("ended") if best is None else _concluded(problem, known, best, "ended")
+
+
+def _concluded(problem: Problem, known: Sequence[_Known], decisions: Decisions, stopped: Stopped) -> _Outcome:
+    """What is said of a plan: later terms may have moved earlier ones within their tolerance."""
+    values = [problem.value(term, decisions) for term in problem.stages]
+    terms = [_claim(problem, each, values) for each in known]
+    for term, value in list(zip(problem.stages, values, strict=True))[len(known) :]:
+        terms.append(TermResult(term.term, value, None, None, None, None, "feasible"))
+    return _Outcome(
+        stopped,
+        decisions,
+        terms,
+        [each.prices for each in known if each.prices is not None],
+        "optimal" if all(term.status == "optimal" for term in terms) else "feasible",
+    )
 
 
 def _share(deadline: float | None, waiting: int) -> float | None:
@@ -356,9 +500,16 @@ class _Term:
         if self.score is not None and score <= self.score:
             return False
         self.decisions, self.score = decisions, score
+        self.know()
         self.journal.people = int((self.problem.people * decisions.reached).sum())
         self.journal.tell(self.phase, self.term.term, *self._figures(), improved=True)
         return True
+
+    def know(self) -> None:
+        """Have what is known of the term stand in the journal."""
+        self.journal.know(
+            _Known(self.stage, self.decisions, self.score, self.search_bound, self.certified, self.prices)
+        )
 
     def _cancelled(self) -> bool:
         """What a back end asks often: so this is also where the time in between is told."""
@@ -382,7 +533,9 @@ class _Term:
         if not math.isfinite(score):
             return
         bound = Fraction(score) + Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(score)))
-        self.search_bound = bound if self.search_bound is None else min(bound, self.search_bound)
+        if self.search_bound is None or bound < self.search_bound:
+            self.search_bound = bound
+            self.know()
 
     def _figures(self) -> tuple[float | None, float | None]:
         sign = -1 if self.term.term in LOWER_IS_BETTER else 1
@@ -401,6 +554,20 @@ class _Term:
         return rounded_bound(self.problem.instance, self.term.term, score_bound)
 
     # --- the steps
+    def proved_by(self, proof: Certificate | None) -> bool:
+        """Have an earlier certificate evaluated again; whether it leaves nothing to be done."""
+        if proof is None or self.decisions is None:
+            return False
+        try:
+            self._certify(proof)
+        except UsageError as error:  # it is none of this instance
+            self.journal.messages.append(f"an earlier certificate proves nothing: {error}")
+            return False
+        if not self._closed(self.certified) and not self._within_gap():
+            return False
+        self.stopped = "proved" if self._closed(self.certified) else "gap"
+        return True
+
     def watch(self, search: Solve) -> None:
         """Let a variant that works alone search, and add nothing to what it finds."""
         if self._refuse():
@@ -522,6 +689,7 @@ class _Term:
             self._bound(answer.bound)
             if answer.stopped == "proved" and self._attained(answer.bound):
                 self.search_bound = self.score
+                self.know()
         return answer
 
     def _attained(self, bound: float) -> bool:
@@ -562,17 +730,7 @@ class _Term:
         return min(bounds, default=None)
 
     def _search_bound(self) -> Fraction | None:
-        """The search's bound, down to what can be attained; None where a plan refutes it by more than floats
-        may be off."""
-        bound, step = self.search_bound, self.problem.step(self.term)
-        if bound is None:
-            return None
-        if self.score is None or bound >= self.score:
-            return bound // step * step if step else bound
-        slack = Fraction(1, 10**6) * max(Fraction(1), abs(self.score))
-        if step:
-            slack = min(slack, step / 2)
-        return self.score if self.score - bound <= slack else None
+        return _believed(self.problem, self.term, self.search_bound, self.score)
 
     def _prove(self, proof: Prices | Certificate) -> float | None:
         if not isinstance(proof, Certificate):
@@ -588,6 +746,7 @@ class _Term:
             return  # some roof that must be built cannot be: the search will say so
         if self.certified is None or bound < self.certified:
             self.certified, self.prices = bound, prices
+            self.know()
 
     def _refuse(self) -> bool:
         """Floors that ask for more people than there are, and connection points that cannot host what
@@ -653,34 +812,52 @@ class _Term:
         if audit_bound(self.problem.instance, proof, values) < 0:
             self.prices = proof
 
-    def result(self, values: Sequence[Fraction]) -> TermResult:
-        """What a plan with these values of the terms says of this one."""
-        instance, term, at = self.problem.instance, self.term.term, self.stage.position
-        value = values[at]
-        raw: Fraction | float | None = self.certified
-        if self.prices is not None and at:  # what earlier terms came to may have moved since
-            raw = audit_bound(instance, self.prices, tuple(values[:at]))
-        score = -value if term in LOWER_IS_BETTER else value
-        if self.score is None or score > self.score:
-            self.score = score  # a later term's plan may refute the search's bound, too
-        bounds = [b for b in (self._search_bound(), raw) if isinstance(b, Fraction)]
-        bound = rounded_bound(instance, term, min(bounds)) if bounds else None
-        by_prices = rounded_bound(instance, term, raw) if isinstance(raw, Fraction) else None
-        # An earlier term may stay short of its best by what later ones were allowed to take.
-        slack = Fraction(self.term.tolerance) if at + 1 < len(values) else Fraction(0)
-        judged = value - slack if term in LOWER_IS_BETTER else value + slack
-        alone = leaves_no_better(instance, term, judged, by_prices)
-        if alone:
-            bound = by_prices
-        return TermResult(
-            term,
-            value,
-            bound,
-            by_prices,
-            None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value))),
-            "certificate" if alone else "search",
-            "optimal" if leaves_no_better(instance, term, judged, bound) else "feasible",
-        )
+
+def _believed(
+    problem: Problem, term: Term, bound: Fraction | None, score: Fraction | None
+) -> Fraction | None:
+    """A search's bound, down to what can be attained; None where a plan refutes it by more than floats may
+    be off."""
+    step = problem.step(term)
+    if bound is None:
+        return None
+    if score is None or bound >= score:
+        return bound // step * step if step else bound
+    slack = Fraction(1, 10**6) * max(Fraction(1), abs(score))
+    if step:
+        slack = min(slack, step / 2)
+    return score if score - bound <= slack else None
+
+
+def _claim(problem: Problem, known: _Known, values: Sequence[Fraction]) -> TermResult:
+    """What a plan with these values of the terms says of one of them."""
+    instance, term, at = problem.instance, known.stage.term, known.stage.position
+    value = values[at]
+    raw: Fraction | float | None = known.certified
+    if known.prices is not None and at:  # what earlier terms came to may have moved since
+        raw = audit_bound(instance, known.prices, tuple(values[:at]))
+    score = -value if term.term in LOWER_IS_BETTER else value
+    if known.score is not None:  # a later term's plan may refute the search's bound, too
+        score = max(score, known.score)
+    believed = _believed(problem, term, known.search_bound, score)
+    bounds = [b for b in (believed, raw) if isinstance(b, Fraction)]
+    bound = rounded_bound(instance, term.term, min(bounds)) if bounds else None
+    by_prices = rounded_bound(instance, term.term, raw) if isinstance(raw, Fraction) else None
+    # An earlier term may stay short of its best by what later ones were allowed to take.
+    slack = Fraction(term.tolerance) if at + 1 < len(values) else Fraction(0)
+    judged = value - slack if term.term in LOWER_IS_BETTER else value + slack
+    alone = leaves_no_better(instance, term.term, judged, by_prices)
+    if alone:
+        bound = by_prices
+    return TermResult(
+        term.term,
+        value,
+        bound,
+        by_prices,
+        None if bound is None else float(abs(bound - value) / max(Fraction(1), abs(value))),
+        "certificate" if alone else "search",
+        "optimal" if leaves_no_better(instance, term.term, judged, bound) else "feasible",
+    )
 
 
 def _promised(problem: Problem, term: Term, choice: Choice) -> Fraction:

@@ -33,11 +33,11 @@ def refuse_output(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-@contextmanager
 def _no_matter(number: int, frame: Any) -> None:
     pass
 
 
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let an impatient second Ctrl-C wait until the plan that the first one asked for is written."""
     try:  # not SIG_IGN, which a process started meanwhile would inherit

@@ -39,14 +39,14 @@ def solve(
         Path | None,
         typer.Option(metavar="PLAN", help="An earlier plan, of this or a similar instance, to begin with."),
     ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the solver; repeatable.")
     resume: Annotated[
         bool,
         typer.Option(
             "--resume", help="Go on from the plan in the folder, such as that of a run that was killed."
         ),
     ] = False,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the solver; repeatable.")
     ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -60,26 +60,26 @@ def solve(
     begun = time.monotonic()
     options = options_of(option or ())
     folder = out if out is not None else Path(f"{stem(instance)}.plan")
-    refuse_output(folder)
-    if solver != "auto":
     if resume and start is not None:
         raise UsageError(
             "--resume begins with the plan in the folder, --start with another; give one of them"
         )
+    refuse_output(folder)
+    if solver != "auto":
         registry.get(solver)
 
-    from roofalloc.files import read_plan, write_plan
-
     from roofalloc.checkpoint import better_stands, is_checkpoint
-    problem = read_instance(instance)
+    from roofalloc.files import read_plan, write_plan
     from roofalloc.plan import Result
+
+    problem = read_instance(instance)
     first = None if start is None else read_plan(start)
-    seconds = {"read": time.monotonic() - begun}
-    warn(problem, quiet or as_json)
     if resume:
         first = _resumed(folder, problem, quiet or as_json)
     elif not (quiet or as_json) and is_checkpoint(folder):
         complain(f"warning: {folder} holds a plan of a run that did not end; --resume goes on from it")
+    seconds = {"read": time.monotonic() - begun}
+    warn(problem, quiet or as_json)
     if first is not None and first.instance_sha256 != problem.sha256 and not (quiet or as_json):
         complain(
             f"warning: {start} is a plan of {first.instance_name}, not of this very instance; "
