@@ -24,10 +24,14 @@ _HOMES = {
     "bound": "audit",
     "check": "audit",
     "compile_problem": "problem",
+    "export": "exchange",
     "generate": "generators",
+    "import_solution": "exchange",
     "library": "library",
     "read": "files",
     "read_plan": "files",
+    "read_solution": "exchange",
+    "schema": "files.schemas",
     "solve": "solving",
     "solvers": "solvers",
     "write": "files",
@@ -45,10 +49,14 @@ __all__ = [
     "bound",
     "check",
     "compile_problem",
+    "export",
     "generate",
+    "import_solution",
     "library",
     "read",
     "read_plan",
+    "read_solution",
+    "schema",
     "solve",
     "solvers",
     "write",
@@ -59,7 +67,9 @@ if TYPE_CHECKING:
     from . import library, solvers
     from .audit import bound, check
     from .errors import InstanceError, RoofallocError
+    from .exchange import export, import_solution, read_solution
     from .files import read, read_plan, write, write_plan
+    from .files.schemas import schema
     from .generators import generate
     from .instance import Instance, Policy
     from .plan import Plan, Result

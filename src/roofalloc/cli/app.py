@@ -108,7 +108,7 @@ def command(work: Callable[..., int]) -> Callable[..., int]:
         except (Exception, KeyboardInterrupt) as error:
             return refuse(error, bool(options.get("as_json")))
 
-    app.command(work.__name__.rstrip("_"))(guarded)
+    app.command(work.__name__.rstrip("_").replace("_", "-"))(guarded)
     return guarded
 
 

@@ -41,7 +41,7 @@ def settle(problem: Problem, choice: Choice, stage: Stage) -> Decisions | None:
     decisions = _sound(problem, _settle_money(problem, choice, stage), stage)
     broken = decisions is None or bool((decisions.reached < choice.reached).any())
     if broken and choice.draws is not None and problem.reserve.any() and _nearly_paid(problem, choice):
-        draws = _reserved_draws(problem, choice, stage)
+        draws = reserved_draws(problem, choice, stage)
         if draws is not None:
             again = _sound(problem, _settle_money(problem, replace(choice, draws=draws), stage), stage)
             return better(problem, stage, again, decisions)
@@ -89,7 +89,7 @@ def _settle_money(problem: Problem, choice: Choice, stage: Stage) -> Decisions |
     return _pay(problem, choice.option, draws, net, choice.reached, stage)
 
 
-def _reserved_draws(problem: Problem, choice: Choice, stage: Stage) -> Floats | None:
+def reserved_draws(problem: Problem, choice: Choice, stage: Stage) -> Floats | None:
     """A financing of the choice that leaves room for rounding: the LP with options, reached and links
     fixed and the reserve taken off the incomes; None where there is none."""
     model = build(problem, replace(stage, held=()), reserve=True, implied=False)

@@ -10,6 +10,9 @@ from . import convert
 from . import generate
 from . import bench
 from . import import_
+from . import export
+from . import import_solution
+from . import schema
 from . import instances
 from . import solvers
 
@@ -17,10 +20,13 @@ __all__ = [
     "bench",
     "check",
     "convert",
+    "export",
     "generate",
     "import_",
+    "import_solution",
     "info",
     "instances",
+    "schema",
     "report",
     "solve",
     "solvers",

@@ -1,0 +1,52 @@
+"""``roofalloc export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..app import Code, command
+from ..arguments import InstancePath, read_instance, unknown
+from ..output import Writing, print_lines
+
+
+@command
+def export(
+    instance: InstancePath,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", show_default=False, help="NAME.mps, NAME.lp, NAME.mps.gz or NAME.lp.gz."
+        ),
+    ],
+    term: Annotated[int, typer.Option(min=1, metavar="N", help="Which term of the objective, from 1.")] = 1,
+    plan: Annotated[
+        Path | None,
+        typer.Option(metavar="PLAN", help="With a later term: the plan whose values the earlier ones keep."),
+    ] = None,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="Of debt to fen: none, reserve (every solution can be paid) or whole (exact, and harder).",
+        ),
+    ] = "none",
+) -> int:
+    """Write the mixed-integer program of a term of the objective, for other solvers."""
+    from roofalloc.exchange import ROUNDINGS
+    from roofalloc.exchange import export as write
+    from roofalloc.files import read_plan
+
+    if rounding not in ROUNDINGS:
+        raise unknown("rounding", rounding, tuple(ROUNDINGS))
+    found = read_instance(instance)
+    earlier = None if plan is None else read_plan(plan)
+    with Writing(out):
+        made = write(found, out, term, earlier, rounding)
+    print_lines(
+        f"{out}: term {term} ({made.term}) of {found.name}; {made.columns:,} columns, {made.integers:,} of "
+        f"them whole, {made.rows:,} rows, {made.entries:,} entries"
+    )
+    return Code.DONE
