@@ -14,7 +14,7 @@ import pytest
 import roofalloc as ra
 
 TOP = Path(__file__).parents[1]
-HEAVY = ("polars", "numpy", "scipy", "highspy", "pulp", "numba", "networkx")
+HEAVY = ("polars", "numpy", "scipy", "highspy", "pulp", "numba", "networkx", "xlsxwriter")
 
 
 def loaded_by(code: str) -> set[str]:

@@ -413,7 +413,7 @@ def doubles(values: pl.Series) -> tuple[pl.Series, pl.Series]:
         good = pl.col("value").str.contains(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$")
         number = pl.when(good).then(pl.col("value")).cast(pl.Float64, strict=False)
     found = values.to_frame("value").select(
-        number=pl.when(number.is_finite()).then(number + 0.0),  # -0.0 becomes 0.0
+        number=pl.when(number == 0).then(0.0).when(number.is_finite()).then(number),  # -0.0 becomes 0.0
         wrong=pl.col("value").is_not_null() & ~number.is_finite().fill_null(False),
     )
     return found["number"], found["wrong"]

@@ -44,8 +44,8 @@ class Fault:
     ----------
     path : file, or the instance's name when it was built in code
     table : table of the contract, e.g. ``"households"``; ``""`` for the whole file
-    row : what a reader of that form counts: the line of a CSV file (header = 1), otherwise the
-        position of the record from 0; None where no row is meant
+    row : what a reader of that form counts: the line of a CSV file (header = 1), the row of a sheet,
+        otherwise the position of the record from 0; None where no row is meant
     column : column of the contract or the unknown name that was found; None for a whole row or table
     value : the value found, as text; None where there is none
     expected : what was expected, as a phrase

@@ -19,11 +19,14 @@ InstancePath = Annotated[
     typer.Argument(
         metavar="INSTANCE",
         show_default=False,
-        help="NAME.json, NAME.json.gz, or a folder with instance.toml.",
+        help="NAME.json, NAME.json.gz, NAME.xlsx, or a folder with instance.toml.",
     ),
 ]
 PlanPath = Annotated[
-    Path, typer.Argument(metavar="PLAN", show_default=False, help="The folder of a plan, or its plan.json.")
+    Path,
+    typer.Argument(
+        metavar="PLAN", show_default=False, help="The folder of a plan, its plan.json, or NAME.xlsx."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document and nothing else.")]
 

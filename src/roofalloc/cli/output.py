@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def refuse_output(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot be written or holds something else."""
     from roofalloc.files.plans import refuse_plan_folder
+    from roofalloc.files.workbooks import is_workbook
 
     refuse_plan_folder(folder)
-    base = folder.absolute()
+    base = folder.absolute().parent if is_workbook(folder) else folder.absolute()
     while not base.exists():
         base = base.parent
     try:
@@ -53,12 +54,15 @@ def uninterrupted() -> Iterator[None]:
 
 
 def save(write: Callable[[Path], object], folder: Path) -> None:
-    """Write a plan; where its folder fails after all, a temporary one, so that no hour of solving is lost."""
+    """Write a plan; where its place fails after all, a temporary one, so that no hour of solving is lost."""
+    from roofalloc.files.workbooks import is_workbook
+
     try:
         with Writing(folder):
             write(folder)
     except OutputError as error:
-        spare = Path(tempfile.mkdtemp(prefix="roofalloc-")) / folder.name
+        name = folder.with_suffix(".plan").name if is_workbook(folder) else folder.name
+        spare = Path(tempfile.mkdtemp(prefix="roofalloc-")) / name  # a folder holds what no sheet can
         try:
             with Writing(spare):
                 write(spare)

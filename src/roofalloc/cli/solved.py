@@ -61,6 +61,7 @@ def solve_page(
     instance: Instance, result: Result, seconds: Mapping[str, float], folder: Path | None
 ) -> list[str]:
     """Give the lines for people; `folder` is where the plan was written."""
+    from roofalloc.files.workbooks import is_workbook
     from roofalloc.report import summary
 
     lines = list(summary(instance, result.plan))
@@ -77,7 +78,10 @@ def solve_page(
     if result.status in ("optimal", "feasible"):
         lines.append("Checked   every constraint, total and certified bound, exactly")
     if folder is not None:
-        lines.append(f"Written   {folder}{os.sep}  (plan.json and its tables)")
+        what = (
+            "  (a sheet for each table)" if is_workbook(folder) else f"{os.sep}  (plan.json and its tables)"
+        )
+        lines.append(f"Written   {folder}{what}")
     spent = ", ".join(f"{phase} {value:.1f}" for phase, value in seconds.items() if phase != "total")
     lines.append(f"Time      {seconds['total']:.1f} s ({spent})")
     return lines

@@ -1,7 +1,8 @@
 """Reading and writing instances and plans.
 
-An instance has four interchangeable forms, told apart by path; this version reads and writes ``NAME.json``,
-``NAME.json.gz`` and folders of ``instance.toml`` with CSV or Parquet tables.
+An instance has four interchangeable forms, told apart by path: ``NAME.json`` (or ``NAME.json.gz``),
+``NAME.xlsx``, and folders of ``instance.toml`` with CSV or with Parquet tables. A plan is a folder or
+``NAME.xlsx``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..plan import Plan, Result
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
 from . import documents, folders, output, plan_reader, plans
 from .ledger import ledger
+from .workbooks import is_workbook
 
 __all__ = ["ledger", "read", "read_plan", "write", "write_plan"]
 
@@ -28,7 +30,8 @@ def read(path: str | os.PathLike[str]) -> Instance:
 
     Parameters
     ----------
-    path : ``NAME.json``, ``NAME.json.gz``, or a folder of ``instance.toml`` and CSV or Parquet tables
+    path : ``NAME.json``, ``NAME.json.gz``, ``NAME.xlsx``, or a folder of ``instance.toml`` and CSV or
+        Parquet tables
 
     Raises
     ------
@@ -45,7 +48,7 @@ def read(path: str | os.PathLike[str]) -> Instance:
         )
         report.raise_if_any()
         raise
-    return validated(raw, str(path), report, format_required=path.is_file())
+    return validated(raw, str(path), report, format_required=path.is_file() and not is_workbook(path))
 
 
 def _unreadable(path: Path, error: OSError, report: Report) -> InstanceError:
@@ -69,8 +72,12 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
         data = documents.unpacked(path)
         with documents.collector_paused():
             return raw_document(documents.parse_json(data, str(path), report), str(path), report)
+    elif is_workbook(path):
+        from .workbooks.instances import read_instance_workbook
+
+        return read_instance_workbook(path, report)
     else:
-        wanted = "NAME.json, NAME.json.gz, or a folder of instance.toml and CSV or Parquet tables"
+        wanted = "NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or Parquet tables"
         report.add(origin, expected=wanted)
     report.raise_if_any()
     raise AssertionError
@@ -83,14 +90,14 @@ def write(
 
     Parameters
     ----------
-    path : ``NAME.json``, ``NAME.json.gz``, or a folder: an instance folder of that name is replaced, any
-        other is refused
+    path : ``NAME.json``, ``NAME.json.gz``, ``NAME.xlsx``, or a folder: an instance folder of that name is
+        replaced, any other is refused
     tables : of a folder; by default Parquet where its name ends in ``.parquet``, else CSV
 
     Raises
     ------
     OutputError
-        if it cannot be written.
+        if it cannot be written, or if sheets cannot hold it.
     UsageError
         if the ending names a form that is not written.
     """
@@ -100,33 +107,52 @@ def write(
             raise UsageError(f"{path} is a JSON file; tables={tables!r} belongs to a folder")
         output.write_file(path, chain(chunks(instance, "\n"), [b"\n"]), compress=path.suffix.lower() == ".gz")
         return
-    if path.suffix in (".xlsx", ".xls", ".csv", ".toml", ".gz", ".zip"):
-        raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz or a folder")
+    if is_workbook(path):
+        from .workbooks.instances import write_instance_workbook
+
+        if tables is not None:
+            raise UsageError(f"{path} is a workbook; tables={tables!r} belongs to a folder")
+        write_instance_workbook(instance, path)
+        return
+    if path.suffix.lower() in (".xls", ".xlsm", ".ods", ".csv", ".toml", ".gz", ".zip"):
+        raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz, NAME.xlsx or a folder")
     form = tables or ("parquet" if path.suffix == ".parquet" else "csv")
     if form not in ("csv", "parquet"):
         raise UsageError(f"tables is {form!r}, expected 'csv' or 'parquet'")
     folders.write_instance_folder(instance, path, form)
 
 
-def write_plan(
-    result: Result | Plan, folder: str | os.PathLike[str], instance: Instance | None = None
-) -> None:
-    """Write a plan: ``plan.json``, the same as CSV tables, and of a result also ``run.json``.
+def write_plan(result: Result | Plan, path: str | os.PathLike[str], instance: Instance | None = None) -> None:
+    """Write a plan, whole or not at all.
+
+    As a folder: ``plan.json``, the same as CSV tables, and of a result also ``run.json``. As ``NAME.xlsx``:
+    the same in sheets.
 
     Parameters
     ----------
-    folder : an earlier plan of that name is replaced, any other folder refused
-    instance : of the plan; with it also ``ledger.csv``, which station pays which household
+    path : a folder, or ``NAME.xlsx``; an earlier plan of that name is replaced, anything else refused
+    instance : of the plan; with it also the table ``ledger``, which station pays which household
 
     Raises
     ------
     OutputError
-        if it cannot be written; what was there is then as it was.
+        if it cannot be written, or if sheets cannot hold it; what was there is then as it was.
     UsageError
         if the instance is not the plan's.
     """
     plan = result.plan if isinstance(result, Result) else result
-    plans.write_plan_folder(plan, result if isinstance(result, Result) else None, Path(folder), instance)
+    run = result if isinstance(result, Result) else None
+    path = Path(path)
+    if instance is not None and instance.sha256 != plan.instance_sha256:
+        raise UsageError(
+            f"the plan is for {plan.instance_name!r} ({plan.instance_sha256[:12]}...), not {instance}"
+        )
+    if is_workbook(path):
+        from .workbooks.plans import write_plan_workbook
+
+        write_plan_workbook(plan, run, path, instance)
+        return
+    plans.write_plan_folder(plan, run, path, instance)
 
 
 def read_plan(path: str | os.PathLike[str]) -> Plan:
@@ -134,7 +160,7 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
 
     Parameters
     ----------
-    path : the folder, or its ``plan.json``
+    path : the folder, its ``plan.json``, or ``NAME.xlsx``
 
     Raises
     ------
@@ -150,6 +176,10 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
         if not file.exists():
             _absent(file, report)
             report.raise_if_any()
+        if is_workbook(file):
+            from .workbooks.plans import read_plan_workbook
+
+            return read_plan_workbook(file, report)
         return plan_reader.read_plan_file(file, report)
     except OSError as error:
         raise _unreadable(file, error, report) from error

@@ -63,7 +63,7 @@ def write_instance_folder(instance: Instance, folder: Path, form: Literal["csv",
             frame = getattr(instance, table)
             if frame is None or (frame.is_empty() and table != "links"):
                 continue
-            columns = _present(table, file_columns(table, frame))
+            columns = present(table, file_columns(table, frame))
             path = into / f"{table}.{form}"
             if form == "csv":
                 tables.write_csv(path, columns)
@@ -83,7 +83,8 @@ def _toml(instance: Instance) -> dict[str, Any]:
     return found
 
 
-def _present(table: str, columns: dict[str, Cells]) -> dict[str, Cells]:
+def present(table: str, columns: dict[str, Cells]) -> dict[str, Cells]:
+    """The columns of a table that hold something or must be there."""
     required = {spec.name for spec in TABLES[table] if spec.required}
     return {
         name: cells

@@ -44,14 +44,26 @@ from .plans import (
 def read_plan_file(path: Path, report: Report) -> Plan:
     """See `roofalloc.read_plan`."""
     document = documents.parse_json(documents.unpacked(path), str(path), report)
-    return _PlanReader(str(path), report, document).plan()
+    return plan_of(document, str(path), report)
+
+
+def plan_of(document: dict[str, Any], path: str, report: Report, financing: RawTable | None = None) -> Plan:
+    """The plan that a document holds; raises `InstanceError` with every fault.
+
+    Parameters
+    ----------
+    financing : where it is a table of its own; otherwise it stands in ``built``
+    """
+    return _PlanReader(path, report, document, financing).plan()
 
 
 class _PlanReader:
     """Reads the parts of ``plan.json``, collecting faults."""
 
-    def __init__(self, path: str, report: Report, document: dict[str, Any]) -> None:
-        self.path, self.report, self.document = path, report, document
+    def __init__(
+        self, path: str, report: Report, document: dict[str, Any], financing: RawTable | None
+    ) -> None:
+        self.path, self.report, self.document, self.financing = path, report, document, financing
         self.reader = DocumentReader(path, report, "text")
 
     def plan(self) -> Plan:
@@ -139,6 +151,8 @@ class _PlanReader:
         return frame.sort(keys)
 
     def built(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        if self.financing is not None:
+            return self.stations(self.financing)
         rows = self.document.get("built")
         rows = rows if isinstance(rows, list) else []
         drawn = [row.get("financing") if isinstance(row, dict) else None for row in rows]
@@ -168,6 +182,18 @@ class _PlanReader:
         if flat and not all(isinstance(row["roof"], str) for row in flat):  # told at its roof
             return built, pl.DataFrame(schema={"roof": pl.String, "source": pl.String, "amount": pl.Int64})
         return built, self.checked(raw, FINANCING, ["roof", "source"])
+
+    def stations(self, financing: RawTable) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Stations, and their financing from a table of its own."""
+        built = self.table("built", BUILT, ["roof"])
+        if "roof" in financing.columns:
+            roofs = financing.columns["roof"].values
+            lost = roofs.is_not_null() & ~roofs.is_in(built["roof"].implode())
+            wanted = "a roof of the stations"
+            self.report.rows(
+                financing.origin, "roof", lost, values=roofs, expected=wanted, hint="there is none"
+            )
+        return built, self.checked(financing, FINANCING, ["roof", "source"])
 
     def reached(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         reached = self.reader.mapping("reached", self.document.get("reached"))
@@ -409,7 +435,6 @@ class _PlanReader:
                 yield self.plain(key, row, k)
             else:
                 self.fault(None, key, k, expected="an object of keys and values")
-
 
     def plain(self, key: str, value: Any, row: int | None = None) -> Any:
         """A value that may be anything, as Python holds it."""

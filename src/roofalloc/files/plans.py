@@ -17,11 +17,11 @@ import polars as pl
 
 from .. import columns as c
 from ..canonical import Cells, dump, escaped, number, rows
-from ..errors import UsageError
 from ..instance import Instance
 from ..plan import LEAF_PRICES, PRICES, Certificate, Leaf, Plan, Result, Split, TermResult, Totals
 from .ledger import ledger
 from .output import refuse_foreign, write_folder
+from .workbooks import is_workbook
 
 FORMAT = "roofalloc-plan/1"
 PLAN = "plan.json"
@@ -53,6 +53,8 @@ def _choice(name: str, choices: tuple[str, ...], required: bool = True) -> c.Col
     return c.Column(name, "choice", choices=choices, required=required)
 
 
+#: Columns that tables end with where the instance is at hand.
+NAMED = ("roof_name", "roof_region", "roof_status", "source_name", "village_name")
 STATUSES = ("optimal", "feasible", "infeasible", "no_plan")
 #: Tables of ``plan.json``; in memory the columns of `roofalloc.plan`.
 BUILT = (
@@ -89,27 +91,33 @@ REGION = (*(_whole(name) for name in ("people", "households", "villages")), mone
 
 def refuse_plan_folder(folder: Path) -> None:
     """Raise OutputError where a plan would not replace what stands at `folder`: for before a long solve."""
+    if is_workbook(folder):
+        from .workbooks.plans import refuse_other
+
+        refuse_other(folder)
+        return
     refuse_foreign(Path(os.path.realpath(folder)), PLAN, _NAMES.__contains__)
 
 
 def write_plan_folder(plan: Plan, result: Result | None, folder: Path, instance: Instance | None) -> None:
     """See `roofalloc.write_plan`."""
-    if instance is not None and instance.sha256 != plan.instance_sha256:
-        raise UsageError(
-            f"the plan is for {plan.instance_name!r} ({plan.instance_sha256[:12]}...), not {instance}"
-        )
-    pages = dict(_tables(plan, instance))
+    pages = page_tables(plan, instance)
 
     def fill(into: Path) -> None:
         with (into / PLAN).open("wb") as file:
             file.writelines(plan_chunks(plan))
-        for name, page in pages.items():
-            frame = page if instance is None else _named(page, instance)
+        for name, frame in pages.items():
             frame.with_columns(_inert(frame)).write_csv(into / f"{name}.csv", line_terminator="\n")
         if result is not None:
-            (into / RUN).write_bytes(_run(result))
+            (into / RUN).write_bytes(run_bytes(result))
 
     write_folder(folder, PLAN, _NAMES.__contains__, fill)
+
+
+def page_tables(plan: Plan, instance: Instance | None) -> dict[str, pl.DataFrame]:
+    """The tables of a plan as a reader sees them, all cells as texts; with an instance also names."""
+    pages = dict(_tables(plan, instance))
+    return pages if instance is None else {name: _named(page, instance) for name, page in pages.items()}
 
 
 def _tables(plan: Plan, instance: Instance | None) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -288,7 +296,8 @@ def _plain(value: Any) -> Any:
     return _plain(value.item()) if hasattr(value, "item") else str(value)
 
 
-def _run(result: Result) -> bytes:
+def run_bytes(result: Result) -> bytes:
+    """``run.json``."""
     found = {
         "stopped": result.stopped,
         "seconds": result.seconds,

@@ -20,7 +20,7 @@ def convert(
         typer.Argument(
             metavar="OUT",
             show_default=False,
-            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet.",
+            help="NAME.json, NAME.json.gz, NAME.xlsx, a folder, or a folder NAME.parquet.",
         ),
     ],
 ) -> int:

@@ -35,7 +35,7 @@ def generate(
             "-o",
             "--out",
             metavar="OUT",
-            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it "
+            help="NAME.json, NAME.json.gz, NAME.xlsx, a folder, or a folder NAME.parquet; without it "
             "./KIND-SEED[-FLAVOUR].",
         ),
     ] = None,

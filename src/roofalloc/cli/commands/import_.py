@@ -32,7 +32,8 @@ def import_(
             "-o",
             "--out",
             metavar="OUT",
-            help="NAME.json, NAME.json.gz, a folder, or a folder NAME.parquet; without it ./NAME.json.",
+            help="NAME.json, NAME.json.gz, NAME.xlsx, a folder, or a folder NAME.parquet; without it "
+            "./NAME.json.",
         ),
     ] = None,
     radius: Annotated[

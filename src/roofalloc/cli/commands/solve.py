@@ -26,7 +26,9 @@ def solve(
     instance: InstancePath,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder for the plan; without it ./NAME.plan."),
+        typer.Option(
+            "-o", "--out", metavar="PLAN", help="A folder for the plan, or NAME.xlsx; without it ./NAME.plan."
+        ),
     ] = None,
     solver: Annotated[str, typer.Option(help="A solver from `roofalloc solvers`.")] = "auto",
     gap: Annotated[float, typer.Option(min=0.0, help="Stop at this relative gap.")] = 1e-4,
