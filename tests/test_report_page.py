@@ -7,11 +7,13 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +26,7 @@ import roofalloc as ra
 from roofalloc import words
 from roofalloc.cli import run
 from roofalloc.errors import UsageError
+from roofalloc.files.output import write_file
 from roofalloc.report.page import ByHand, by_hand, draw
 from roofalloc.report.page.forms import Forms, joined, shown
 
@@ -330,6 +333,18 @@ def test_the_command_writes_the_page_or_says_why_not(
     assert run(["report", str(ACCEPTANCE / "floors.json"), plan, "-o", str(out)]) == 2
     assert "does not pass the check" in capsys.readouterr().err
     assert run(["report", instance, plan, "-o", str(tmp_path)]) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        write_file(pipe, [b"a", b"b"])
+        assert read.result(timeout=10) == b"ab"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 # In a browser -------------------------------------------------------------------------------------------

@@ -35,18 +35,24 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> None:
-    """Write a file; compressed bytes depend on the content alone (no time, no name)."""
+    """Write a file; compressed bytes depend on the content alone (no time, no name).
+
+    A device or a pipe that stands at `path` is written into; whatever else is there is replaced.
+    """
     path = Path(os.path.realpath(path))
     if path.is_dir():
         raise OutputError(f"{path} could not be written: it is a folder")
     with _beside(path) as temporary:
-        with temporary.open("wb") as raw:
+        stream = path.exists() and not path.is_file()
+        with (path if stream else temporary).open("wb") as raw:
             if compress:
                 with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
                     packed.writelines(chunks)
             else:
                 raw.writelines(chunks)
             raw.flush()
+            if stream:
+                return
             os.fsync(raw.fileno())
         temporary.replace(path)
         _sync_names(path.parent)
