@@ -114,7 +114,7 @@ def _csv(path: Path, weighted: bool) -> _Matrix:
     try:
         rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(row)]
     except csv.Error as error:
-        report.add(origin, row=lines.line_num + 1, expected=f"CSV ({error})")
+        report.add(origin, row=lines.line_num, expected=f"CSV ({error})")
         report.raise_if_any()
     if not rows:
         report.add(origin, expected="a header: demand, weight, and a column for each facility")
