@@ -333,10 +333,8 @@ def _arguments(gap: float, time_limit: float | None, threads: int | None) -> Non
 
 
 def _pick(solver: str, problem: Problem) -> Variant:
-    """The variant of a name; "auto" is the best there is for the problem."""
-    if solver == "auto":
-        solver = "highs" if covering(problem) else "prices"  # a covering is HiGHS's kind
-    variant = registry.get(solver)
+    """The variant of a name; "auto" is prices, which leaves to HiGHS what is its kind."""
+    variant = registry.get("prices" if solver == "auto" else solver)
     if reasons := registry.can(variant, problem):
         raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
     return variant

@@ -19,6 +19,7 @@ from roofalloc.errors import UsageError
 from roofalloc.problem import Problem, Stage
 
 from ..base import PASS, Answer, Run, Solve
+from ..model import covering
 
 LARGE = 20_000  # options, classes and arcs from which the engine leads
 MIDDLE = 400  # options and classes from which the master is tried before the whole model
@@ -31,6 +32,8 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     ------
     UsageError : options where the engine leads, which has none
     """
+    if covering(problem):
+        return PASS
     size = problem.n_options + problem.n_classes + len(problem.arc_tail)
     if size >= LARGE and (engine := _engine(problem, stage)) is not None:
         if run.options:
