@@ -1,4 +1,4 @@
-"""Hostile and damaged files: no traceback, no hang, no unbounded memory, but faults that say what is wrong."""
+"""Hostile and damaged files: no traceback, no hang, no memory without bound, but faults that say why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,57 @@ def test_a_matrix_with_a_huge_cell_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "k.txt").write_text("1\nu\n10 1 1\n5\n")
     with pytest.raises(UsageError, match="the file holds 1 problems"):
         read_translation("bin-packing", tmp_path / "k.txt", problem="9" * 5000)
+
+
+# Workbooks --------------------------------------------------------------------------------------------------
+
+
+def _workbook(at: Path, change: Callable[[str, bytes], bytes], texts: bytes = b"") -> Path:
+    """The corpus's workbook with its parts changed, and maybe with shared texts."""
+    path = at / "x.xlsx"
+    with (
+        zipfile.ZipFile(CORPUS / "workbook" / "plain") as good,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bad,
+    ):
+        for name in good.namelist():
+            part = change(name, good.read(name))
+            if texts and name.endswith("workbook.xml.rels"):
+                shared = b'<Relationship Id="t" Type="x/sharedStrings" Target="texts.xml"/></Relationships>'
+                part = part.replace(b"</Relationships>", shared)
+            bad.writestr(name, part)
+        if texts:
+            bad.writestr("xl/texts.xml", texts)
+    return path
+
+
+def test_half_a_character_in_a_cell_stays_as_it_is_written(tmp_path: Path) -> None:
+    def halve(name: str, part: bytes) -> bytes:
+        return part.replace(b">id<", b">_xD800_<") if "worksheets" in name else part
+
+    assert any("_xD800_: expected one of id" in fault for fault in told(_workbook(tmp_path, halve)))
+
+
+def test_a_text_in_every_cell_of_a_sheet_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roofalloc.files.workbooks.reading._CHARACTERS", 10**6)
+    cells = b"".join(b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (k, k) for k in range(100, 1200))
+
+    def repeat(name: str, part: bytes) -> bytes:
+        return part.replace(b"</sheetData>", cells + b"</sheetData>") if "sheet2" in name else part
+
+    path = _workbook(tmp_path, repeat, b"<sst><si><t>" + b"a" * 1000 + b"</t></si></sst>")
+    assert any("expected texts of at most 1,000,000 characters in a sheet" in fault for fault in told(path))
+
+
+def test_styles_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roofalloc.files.workbooks.reading._ELEMENTS", 1000)
+
+    def more(name: str, part: bytes) -> bytes:
+        return part.replace(b"<cellXfs", b"<z/>" * 1000 + b"<cellXfs") if "styles" in name else part
+
+    (fault,) = told(_workbook(tmp_path, more))
+    assert fault == "x.xlsx: expected a workbook (xl/styles.xml has more than 1,000 elements)"
 
 
 # Libraries and runs -----------------------------------------------------------------------------------------

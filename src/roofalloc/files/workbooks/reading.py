@@ -30,12 +30,15 @@ from ...validation import MISSING, Origin, RawTable, Report, did_you_mean, is_pl
 
 ROWS, COLUMNS = 2**20, 2**14  # of a sheet
 CELLS = 2**25  # of a sheet: 32 full columns
+_FEW = 10_000_000  # cells of all sheets; a file with more of them has at least so many bytes
 _BYTES = 2**31  # of all that is unpacked
-_RATIO, _SMALL = 200, 2**24  # how many times a part may unpack, from what size on
+_RATIO, _SMALL = 100, 2**24  # how many times a part may unpack, from what size on
 _PIECE = 2**18
+_ELEMENTS = 2**19  # of a part beside the sheets; the most styles that a workbook may have are 2^16
+_CHARACTERS = 2**30  # of all cells of a sheet: a text may stand once in the file and in every cell
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+_ESCAPE = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")  # half a character stays as it is written
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}  # number formats that are built in
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
 
@@ -68,6 +71,7 @@ class Workbook:
     def __init__(self, path: Path, report: Report) -> None:
         self.path, self.report = path, report
         self._budget = _BYTES
+        self._most = _FEW  # cells, and as many texts that they share
         self._strings: list[str] | None = None
         self._dates: frozenset[str] = frozenset()
         self._sheets: dict[str, str | None] = {}  # the part of each sheet, None where it is no table
@@ -76,6 +80,7 @@ class Workbook:
         if not is_plain(path, report):
             report.raise_if_any()
         try:
+            self._most = max(_FEW, path.stat().st_size)
             with path.open("rb") as file:
                 start = file.read(8)
             if start == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
@@ -121,8 +126,8 @@ class Workbook:
                 self.report.raise_if_any()
         for name in self.names:
             if name not in sheets:
-                hint = did_you_mean(name, sheets) or "unknown name"
                 wanted = f"one of the sheets {', '.join(sheets)}"
+                hint = did_you_mean(name, sheets) or "unknown name"
                 self.report.add(Origin(str(self.path), name), expected=wanted, hint=hint)
         if key not in self._sheets:
             self.report.raise_if_any()
@@ -140,6 +145,8 @@ class Workbook:
         except MalformedError as error:
             told = Origin(origin.path, name, lambda position: position)
             self.report.add(told, row=error.row, expected=error.expected)
+            return RawTable(origin, 0)
+        if not self.report.fits(origin, len(found.rows), len(found.header), CELLS):
             return RawTable(origin, 0)
         origin = Origin(str(self.path), name, found.rows.__getitem__)
         return RawTable(origin, len(found.rows), self._named(found, origin))
@@ -216,6 +223,8 @@ class Workbook:
         names, local = _Names(), _Names()
 
         def start(name: str, attributes: dict[str, str]) -> None:
+            if len(found) == _ELEMENTS:
+                raise MalformedError(f"a workbook ({part} has more than {_ELEMENTS:,} elements)")
             found.append((names[name], {local[key]: value for key, value in attributes.items()}))
 
         parser = _parser()
@@ -228,14 +237,15 @@ class Workbook:
         if self._strings is None:
             self._strings = []
             if self._text_part is not None and _normal(self._text_part) in self._parts:
-                reader = _TextReader()
+                reader = _TextReader(self._most)
                 self._parse(self._text_part, reader.parser)
                 self._strings = reader.texts
         return self._strings
 
     def _cells(self, part: str) -> _Grid:
-        reader = _SheetReader(self._texts, self._dates, self._early)
+        reader = _SheetReader(self._texts, self._dates, self._early, min(CELLS, self._most))
         self._parse(part, reader.parser)
+        self._most -= reader.count
         return reader.grid
 
     def _parse(self, part: str, parser: expat.XMLParserType) -> None:
@@ -301,8 +311,9 @@ def _unescaped(text: str) -> str:
 class _TextReader:
     """Reads the shared texts."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.texts: list[str] = []
+        self._most = most
         self._runs: list[str] = []
         self._piece: list[str] | None = None
         self._aside = 0  # inside of how a text is pronounced
@@ -333,6 +344,8 @@ class _TextReader:
         elif name == "si":
             self.texts.append("".join(self._runs))
             self._runs.clear()
+            if len(self.texts) > self._most:
+                raise MalformedError(f"at most {self._most:,} texts in a file of its size")
 
 
 @dataclass
@@ -379,13 +392,14 @@ def _spread(values: list[str | None], places: list[int], height: int) -> list[st
 class _SheetReader:
     """Reads the cells of a sheet as they come, row by row."""
 
-    def __init__(self, texts: Callable[[], list[str]], dates: frozenset[str], early: bool) -> None:
+    def __init__(self, texts: Callable[[], list[str]], dates: frozenset[str], early: bool, most: int) -> None:
         self.grid = _Grid()
+        self.count, self._most = 0, most  # cells that hold something
         self._shared: list[str] | None = None
         self._texts, self._dates, self._early = texts, dates, early
         self._row, self._used = 0, 0  # number of the row, and of the last one that holds something
         self._at, self._kind, self._style = -1, "n", ""
-        self._count = 0
+        self._characters = 0
         self._piece: list[str] | None = None
         self._runs: list[str] = []
         self._formula: str | None = None
@@ -461,9 +475,12 @@ class _SheetReader:
         column.texts.append(text)
         if kind != "any":
             column.kinds[place] = kind
-        self._count += 1
-        if self._count > CELLS or len(self.grid.rows) * len(self.grid.columns) > CELLS:
-            raise MalformedError(f"a sheet of at most {CELLS:,} cells", self._row)
+        self.count += 1
+        self._characters += len(text)
+        if self._characters > _CHARACTERS:
+            raise MalformedError(f"texts of at most {_CHARACTERS:,} characters in a sheet", self._row)
+        if self.count > self._most:
+            raise MalformedError(f"at most {self._most:,} more cells in a file of its size", self._row)
 
     def _value(self) -> tuple[str, str]:
         """Text and kind of the cell, as far as it has been read."""
