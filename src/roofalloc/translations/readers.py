@@ -69,7 +69,8 @@ def rail(path: Path) -> Instance:
         costs += words.numbers(1, f"the cost of column {column + 1}")
         size = words.count(f"the number of rows of column {column + 1}")
         for row in words.whole(size, f"a row of column {column + 1}", 1, n_rows):
-            rows[row - 1].append(column)
+            if row <= n_rows:  # where there are no rows at all, what stands for a faulty word is none either
+                rows[row - 1].append(column)
     words.end()
     return covering.set_covering(costs, rows, name=path.stem)
 
