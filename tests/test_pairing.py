@@ -251,3 +251,13 @@ def test_a_county_of_generated_roofs_is_solved_and_its_certificate_holds():
     assert float(value) <= answer.bound + 1e-6
     proved = bound(instance, certificate(problem, stage, listener.proofs[-1]))
     assert np.isclose(float(proved), min(listener.bounds), atol=1e-4)
+
+
+def test_prices_lead_in_a_town_of_one_roof_a_village():
+    instance = ra.generate("town", 3, single_source=True, floors=False)
+    result = ra.solve(instance, gap=0.05)
+    (people,) = result.objective
+    assert result.stopped == "gap"
+    assert people.certified_bound * 20 <= people.value * 21
+    assert result.plan.certificates[0].pairing or people.certified_bound < 740
+    assert ra.check(instance, result.plan).ok

@@ -418,6 +418,7 @@ def test_hardly_any_time_still_gives_a_sound_plan(town: Instance) -> None:
         assert entry.status == "feasible"
 
 
+@pytest.mark.xdist_group("pairing")  # prices lead there, in compiled loops
 @pytest.mark.parametrize("floors", [False, True])
 def test_time_that_ends_amid_the_search_is_no_proof(floors: bool) -> None:
     instance = ra.generate("town", 2, single_source=True, floors=floors)
@@ -430,6 +431,7 @@ def test_time_that_ends_amid_the_search_is_no_proof(floors: bool) -> None:
     assert entry.gap == pytest.approx(float((entry.bound - entry.value) / entry.value))
 
 
+@pytest.mark.xdist_group("pairing")  # prices lead there, in compiled loops
 @pytest.mark.parametrize("calls", [1, 2, 5])
 def test_a_cancelled_run_gives_a_sound_plan(calls: int) -> None:
     instance = ra.generate("town", 2, single_source=True)

@@ -43,9 +43,11 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             )
         watch()
         return engine(problem, stage, run)
-    if problem.n_options + problem.n_classes >= MIDDLE and not problem.limits_links and not run.options:
+    if problem.n_options + problem.n_classes >= MIDDLE and not run.options:
         from . import middle
 
+        if problem.limits_links:
+            return middle.solve_paired(problem, stage, run)
         return middle.solve(problem, stage, run)
     return PASS
 

@@ -17,7 +17,7 @@ from roofalloc.problem import Decisions, Problem, Stage
 from ..base import PASS, Answer, Run
 from ..highs_lp import pass_lp, stop_on
 from ..model import build, level_met
-from ..relaxation import Prices, read_prices
+from ..relaxation import Prices, read_prices, relax
 from ..settle import floors_met, options_fit
 from .decide import Decider
 from .master import able, refine
@@ -47,6 +47,17 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     if run.cancelled() or run.seconds_left <= 0:
         return Answer(None, bound, "cancelled" if run.cancelled() else "time")
     return PASS
+
+
+def solve_paired(problem: Problem, stage: Stage, run: Run) -> Answer:
+    """The same with one roof a village: by prices of pairing, and those of the relaxation that splits."""
+    from . import pairing
+
+    if not pairing.can(problem, stage):
+        return PASS
+    relaxation = relax(problem, stage, run)
+    bound = None if relaxation is None else run.certify(relaxation.prices)
+    return pairing.solve(problem, stage, run, bound)
 
 
 def one_market(problem: Problem, stage: Stage, run: Run) -> Prices | None:

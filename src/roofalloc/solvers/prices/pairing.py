@@ -55,9 +55,16 @@ def can(problem: Problem, stage: Stage) -> bool:
     return held and int(problem.sources_count.max(initial=0)) <= MOST_SOURCES
 
 
-def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
-    """Maximise a stage's term where a village is paid by at most one roof. Wants `can`."""
+def solve(problem: Problem, stage: Stage, run: Run, bound: float | None = None) -> Answer:
+    """Maximise a stage's term where a village is paid by at most one roof. Wants `can`.
+
+    Parameters
+    ----------
+    bound : one that is proved already
+    """
     search = _Search(problem, stage, run)
+    if bound is not None:
+        search.lower(bound)
     if run.start is not None:
         search.offer(run.start)
     if not problem.must.any():
@@ -103,15 +110,15 @@ class _Search:
         return True
 
     def limit(self, found: Evaluation) -> bool:
-        """Take a bound in where it is better."""
-        if found.bound >= self.bound:
+        """Take prices in where their bound is better."""
+        if self.found is not None and found.bound >= self.found.bound:
             return False
-        self.bound, self.point, self.found = found.bound, found.point, found
-        self.run.report(None, found.bound)
+        self.point, self.found = found.point, found
+        self.lower(found.bound)
         return True
 
     def lower(self, bound: float) -> None:
-        """Take in a bound that search proved."""
+        """Take in a bound, wherever it was proved."""
         if bound < self.bound:
             self.bound = bound
             self.run.report(None, bound)
@@ -195,7 +202,7 @@ class _Search:
             if best is None:
                 return
             found = pricing.evaluate(best.point)
-            ahead, won = self.bound - best.value, self.bound - found.bound
+            ahead, won = self.found.bound - best.value, self.found.bound - found.bound
             self.limit(found)
             short, price, _ = master.shortfall(master.pool, best.x)
             if won > 0.5 * ahead:
