@@ -228,9 +228,11 @@ def solve(
             "options": {"gap": gap, **(options or {})},
         }
 
-        def work() -> _Outcome:
+        with journal.phase("solve"):  # not where it could be left behind: a start is a plan already
             given = None if start is None else _from_plan(problem, start)
             proofs = {} if start is None else _proofs(instance, start)
+
+        def work() -> _Outcome:
             return _lexicographic(
                 problem, variant, search, gap, seed, threads, given, proofs, options or {}, executor, journal
             )
@@ -284,8 +286,7 @@ def _kept(
 
     def offer() -> None:
         if journal.decisions is not None:
-            known = journal.known
-            keeper.offer(lambda: result(_so_far(problem, journal, known), "unfinished"))
+            keeper.offer(lambda: result(_so_far(problem, journal), "unfinished"))
 
     journal.changed = offer
     broken = True
@@ -303,16 +304,15 @@ def _enough(journal: _Journal, problem: Problem, variant: Variant) -> bool:
     now = time.monotonic()
     if journal.impatient:
         return True
+    if journal.cancelled and journal.cancelled_at is None:
+        journal.cancelled_at = now
+    since = journal.cancelled_at or journal.deadline
     patience = 1.0 + (problem.n_options + problem.n_classes) / 50_000
     if variant.apart:  # its process is watched, and may hand over more than it has told
         patience += PATIENCE + 1.0
-    if journal.decisions is None:
-        patience *= ALONE
-    if journal.cancelled:
-        if journal.cancelled_at is None:
-            journal.cancelled_at = now
-        return now > journal.cancelled_at + patience
-    return journal.deadline is not None and now > journal.deadline + LATE + patience
+    if journal.cancelled_at is None:
+        patience += LATE
+    return since is not None and now > since + patience * (ALONE if journal.decisions is None else 1)
 
 
 def _proofs(instance: Instance, start: Plan | Result) -> dict[str, Certificate]:
@@ -435,9 +435,9 @@ def _lexicographic(
     return _concluded(problem, journal.known, best, outcome.stopped)
 
 
-def _so_far(problem: Problem, journal: _Journal, known: tuple[_Known, ...] | None = None) -> _Outcome:
+def _so_far(problem: Problem, journal: _Journal) -> _Outcome:
     """What a run that has not ended has come to; at least nothing, where that is a plan."""
-    known = journal.known if known is None else known
+    known = journal.known  # once: another thread may be at it
     best = next((k.decisions for k in reversed(known) if k.decisions is not None), None)
     if best is None:
         best = _nothing(problem, Stage(0, problem.stages[0]))

@@ -182,9 +182,8 @@ def first_order(problem: Problem, stage: Stage, run: Run, best: Best) -> Dual:
                 k >= 400 and moved < 1e-3 if alone else k >= 400 and moved < max(SETTLED * run.gap, 1e-5)
             )
             if settled or (k >= FIRST_PLAN and moved < run.gap):
+                best.certify()  # first, so that the plan is kept with its proof
                 best.offer(plan(method.result(k, 0), run.threads))
-                if not (alone or best.over):
-                    best.certify()
             if settled or best.over:
                 break
         if best.decisions is None and k and not best.impossible:
@@ -261,6 +260,7 @@ def improve(
     if refined is None:
         return None
     best.limit(refined.bound, refined.prices)
+    best.certify()
     best.offer(from_optimum(problem, stage, refined))
     if not best.over:
         decide(refined, run, best.offer, target(best), windows=windows, attempts=attempts)
