@@ -108,7 +108,8 @@ def command(work: Callable[..., int]) -> Callable[..., int]:
         except (Exception, KeyboardInterrupt) as error:
             return refuse(error, bool(options.get("as_json")))
 
-    app.command(work.__name__.rstrip("_").replace("_", "-"))(guarded)
+    said = (work.__doc__ or "").partition("\n")[0]  # whole: Typer would cut it to 45 characters
+    app.command(work.__name__.rstrip("_").replace("_", "-"), short_help=said)(guarded)
     return guarded
 
 
