@@ -21,8 +21,9 @@ from roofalloc.financing import ASSUMPTIONS, annuity_rate, debt_service, derived
 from roofalloc.generators import FLAVOURS, keywords
 from roofalloc.generators.draws import Draws, apportion
 from roofalloc.generators.liaocheng import NAMED, UNITS, ZONES
+from roofalloc.generators.liaocheng_40000 import ADDED, SITES
 from roofalloc.generators.parts import source_table
-from roofalloc.instance import SCHEMA
+from roofalloc.instance import SCHEMA, Floor
 from roofalloc.links import Forest, derive_links, distance_m
 
 INSTANCES = Path(__file__).parent.parent / "instances"
@@ -62,6 +63,7 @@ def new_capital(instance: ra.Instance) -> int:
         ("town", 1, "22f5d7fde27ac5f8df141e9b118976fc593e7c1f039aa5987ebdbbba93a24bc9"),
         ("city", 1, "65027ceacf4029306e0512dd335dd3999272e4c395ab76de4e953db54acd305a"),
         ("liaocheng", 0, "e454beaae507789199a109b175df03e6ee7eae7113841fdf9ec3f6c5a4f8e07a"),
+        ("liaocheng-40000", 0, "08aa2de5563cfbfa4a993a041bee862434464ae1fd6877d93dd8bed0ad1e6326"),
     ],
 )
 def test_an_instance_is_the_same_bytes_everywhere(kind: str, seed: int, sha256: str) -> None:
@@ -119,7 +121,7 @@ def test_tables_have_the_promised_sizes_and_columns(kind: str) -> None:
             assert all(c.startswith("x_") for c in table.columns if c not in columns), name
 
 
-@pytest.mark.parametrize("kind", ["hamlet", *QUICK])
+@pytest.mark.parametrize("kind", ["hamlet", *QUICK, "liaocheng-40000"])
 def test_an_instance_keeps_the_contract(kind: str) -> None:
     """`replace` checks every cell and reference, and sorts: nothing may change."""
     instance = ra.generate(kind, 2)
@@ -611,3 +613,98 @@ def test_liaocheng_s_notes_say_what_is_synthetic_and_what_is_reported(liaocheng:
         "Assumed: 7.67 yuan/W",
     ):
         assert words in notes
+
+
+# --- Liaocheng's second question ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ground() -> ra.Instance:
+    return ra.read(INSTANCES / "liaocheng-40000")
+
+
+@pytest.fixture(scope="module")
+def sites(ground: ra.Instance) -> pl.DataFrame:
+    return ground.roofs.filter(pl.col("kind") == "ground site")
+
+
+def test_the_second_question_is_about_the_same_city(ground: ra.Instance, liaocheng: ra.Instance) -> None:
+    assert ground == ra.generate("liaocheng-40000")
+    for table in ("regions", "villages"):
+        assert getattr(ground, table).equals(getattr(liaocheng, table)), table
+    for table in ("roofs", "options", "connection_points", "households"):
+        before = getattr(liaocheng, table)
+        assert getattr(ground, table).head(before.height).equals(before), table
+    assert ground.assumptions == liaocheng.assumptions
+    assert ground.policy.max_distance_km == liaocheng.policy.max_distance_km
+    assert [term.term for term in ground.policy.objective] == ["-capital"]
+    assert ground.policy.require == (Floor(people=40_000),)
+    assert ground.sources.drop("amount").equals(liaocheng.sources.drop("amount"))
+    assert (ground.sources["amount"] >= liaocheng.sources["amount"]).all()
+
+
+def test_every_town_with_villages_has_a_ground_site_and_every_village_one_in_reach(
+    ground: ra.Instance, sites: pl.DataFrame
+) -> None:
+    assert sites.height == SITES == 168
+    assert set(sites["region"]) == set(ground.villages["region"])
+    assert largest(ground).filter(pl.col("kind") == "ground site")["watts"].sum() == 260_000_000
+    assert (sites["status"] == "candidate").all()
+    roof, village = (np.asarray(a) for a in derive_links(ground) or ())
+    of_site = (ground.roofs["kind"] == "ground site").to_numpy()[roof]
+    assert len(np.unique(village[of_site])) > 0.98 * ground.villages.height
+    substations = sites.join(ground.connection_points, left_on="connection_point", right_on="id")
+    assert substations.height == sites.height
+
+
+def test_work_under_the_panels_costs_and_brings_its_own(ground: ra.Instance, sites: pl.DataFrame) -> None:
+    options = ground.options.filter(pl.col("roof").is_in(sites["id"].implode()))
+    plain = options.filter(pl.col("scheme").is_null())
+    assert (plain.group_by("roof").len()["len"] == 2).all()
+    full = plain.group_by("roof").agg(pl.max("watts", "capital", "income"))
+    work = options.filter(pl.col("scheme").is_not_null()).join(full, on="roof", suffix="_plain")
+    assert set(work["scheme"]) == set(ADDED) == {"donkey raising", "edible mushrooms", "oil peony"}
+    # By the kW, since peonies leave less room for panels; some yuan of which are the line's.
+    for scheme, (capital, income, left) in ADDED.items():
+        rows = work.filter(pl.col("scheme") == scheme)
+        share = rows["watts"] / rows["watts_plain"]
+        assert share.is_between(left / 100 - 0.01, left / 100).all()
+        for column, (least, most) in (("capital", capital), ("income", income)):
+            more = (rows[column] / rows["watts"] - rows[f"{column}_plain"] / rows["watts_plain"]) * 10
+            assert more.is_between(least - 1, most + 100).all(), (scheme, column)
+    at_donge = sites.filter(pl.col("serves") == "donge")["id"]
+    assert set(at_donge) <= set(work.filter(pl.col("scheme") == "donkey raising")["roof"])
+
+
+def test_roofs_alone_cannot_pay_for_40_000_people_and_ground_sites_can(ground: ra.Instance) -> None:
+    """What all stations net of the cheapest debt, if money could go anywhere: more than any plan pays."""
+    loans = ground.sources.filter(pl.col("rate") > 0)
+    rate = min(loans["rate"].to_list()) / 1e9
+    given = int(ground.sources["amount"].sum() - loans["amount"].sum())
+    new = ground.roofs.select(
+        roof="id", new=pl.col("status") != "operating", on=pl.col("kind") == "ground site"
+    )
+    net = pl.col("income") - rate * pl.col("capital") * pl.col("new")
+    best = ground.options.join(new, on="roof").group_by("roof", "on").agg(net=net.max().clip(lower_bound=0))
+    roofs, sites = (best.filter(pl.col("on") == on)["net"].sum() for on in (False, True))
+    needs = ground.households.sort(pl.col("need") / pl.col("people"))
+    cheapest = int(needs.filter(pl.col("people").cum_sum() <= 40_000)["need"].sum())
+    assert roofs + rate * given < cheapest
+    assert roofs + sites > 1.3 * cheapest  # even without what is given
+
+
+def test_the_second_question_has_the_flavours_that_leave_its_money_and_grid(ground: ra.Instance) -> None:
+    single = ra.generate("liaocheng-40000", single_source=True)
+    assert single.policy.max_roofs_per_village == 1
+    assert single.replace(policy=ground.policy) == ground
+    assert ra.generate("liaocheng-40000", **keywords(["least-capital"])) == ground
+    assert len(ra.generate("liaocheng-40000", floors=True).policy.require) == 2
+    for flavour in ("tight-feeders", "loose-incomes", "many-sources"):
+        with pytest.raises(UsageError, match="liaocheng-40000 has the flavours plain, single-source, floors"):
+            ra.generate("liaocheng-40000", **keywords([flavour]))
+
+
+def test_the_second_question_s_notes_say_what_is_reported_and_what_is_assumed(ground: ra.Instance) -> None:
+    notes = ground.notes or ""
+    assert "From the report: 40,000 people once all distributed and centralised stations stand" in notes
+    assert "Assumed: a ninth more households in need" in notes

@@ -1,4 +1,4 @@
-"""Instances made to measure: five synthetic scales and one calibrated to Liaocheng."""
+"""Instances made to measure: five synthetic scales and two calibrated to Liaocheng."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from ..errors import UsageError
 from ..instance import Instance
 from ..validation import did_you_mean
 from .liaocheng import liaocheng
+from .liaocheng_40000 import liaocheng_40000
 from .parts import Flavour
 from .synthetic import SCALES, synthetic
 
-KINDS = (*SCALES, "liaocheng")
+KINDS = (*SCALES, "liaocheng", "liaocheng-40000")
 PLAIN = "plain"
 #: Names of flavours as commands and files write them.
 FLAVOURS = (PLAIN, *(field.name.replace("_", "-") for field in fields(Flavour)))
@@ -36,11 +37,12 @@ def generate(
     ----------
     kind : "hamlet" (14 roofs, 9 villages, 90 rows of households: solved in a moment), "town" (60; 40; 900),
         "city" (3,000; 900; 18,000), "province" (30,000; 9,000; 400,000), "nation" (100,000; 92,000;
-        4,150,000) or "liaocheng" (the size of the city, calibrated to the report)
+        4,150,000), "liaocheng" (the size of the city, calibrated to the report) or "liaocheng-40000" (the
+        same city with ground sites, asked for the least capital that reaches 40,000 people)
     seed : at least 0
     single_source : at most one roof pays a village
     floors : whether two counties have floors; None: in town and city, unless single_source, tight_feeders
-        or loose_incomes, and in liaocheng (one, for priority 1)
+        or loose_incomes, and in liaocheng (one, for priority 1); liaocheng-40000 has the one of 40,000
     least_capital : the least capital that reaches a share of the people, instead of the most people
     unlimited : no largest distance: a roof may pay every village of the region it serves
     tight_feeders : connection points host 20 to 45 % of the largest stations on them, not 60 to 90 %
@@ -51,7 +53,7 @@ def generate(
     Raises
     ------
     UsageError
-        for an unknown kind or a negative seed.
+        for an unknown kind, a negative seed, or a flavour that leaves liaocheng-40000 without a plan.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown kind {kind!r}, expected one of {', '.join(KINDS)}")
@@ -60,7 +62,11 @@ def generate(
     flavour = Flavour(
         single_source, floors, least_capital, unlimited, tight_feeders, loose_incomes, many_sources
     )
-    return liaocheng(seed, flavour) if kind == "liaocheng" else synthetic(kind, seed, flavour)
+    if kind == "liaocheng":
+        return liaocheng(seed, flavour)
+    if kind == "liaocheng-40000":
+        return liaocheng_40000(seed, flavour)
+    return synthetic(kind, seed, flavour)
 
 
 def keywords(names: Iterable[str]) -> dict[str, bool]:

@@ -17,7 +17,9 @@ def generate(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", show_default=False, help="hamlet, town, city, province, nation or liaocheng."
+            metavar="KIND",
+            show_default=False,
+            help="hamlet, town, city, province, nation, liaocheng or liaocheng-40000.",
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another instance.")] = 0,
