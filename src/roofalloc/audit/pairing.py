@@ -34,7 +34,8 @@ Doubles = npt.NDArray[np.float64]
 UNIT = 10**9  # of the term's unit, whole numbers
 LINES = 48  # prices of income that are looked at for one option
 LINKS = 20_000_000  # most that are written out, roof by roof
-SMALL = 20_000  # links and demands up to which it is not worth compiling the loops
+SMALL = 20_000  # links and demands up to which it is not worth compiling the loop over them
+BRIEF = 50_000  # points of frontiers, a second or two, up to which nor is the loop over options
 _ROUNDING = 1e-12  # relative: well above what a few hundred operations in doubles can lose
 _ROOM = 2**53  # figures in doubles are exact below
 
@@ -228,6 +229,10 @@ def _worths(
     start, pay, reached = sweep(pairing_sweep.frontiers)(
         first, need, worth, count, payable, model.policy.min_payment or 0
     )
+    per_option = np.add.reduceat(np.append(np.diff(start)[village], 0), village_first[:-1])
+    per_option[np.diff(village_first) == 0] = 0
+    points = int(per_option @ (layout.option_last - layout.option_first)) if len(per_option) else 0
+    sweep = _compiled if points > BRIEF else _plain
     found = sweep(pairing_sweep.worths)(
         layout.option_first, layout.option_last, village_first, village, start, pay, reached.astype(float),
         pi.astype(np.float64), slope, height, most, layout.empty, model.policy.max_villages_per_roof != 1,

@@ -7,17 +7,18 @@ every roof may pay every village.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import highspy
 import numpy as np
 
-from roofalloc.problem import Decisions, Problem, Stage
+from roofalloc.problem import Decisions, Problem, Stage, compile_problem
 
 from ..base import PASS, Answer, Run
 from ..highs_lp import pass_lp, stop_on
 from ..model import build, level_met
-from ..relaxation import Prices, read_prices, relax
+from ..relaxation import Prices, read_prices
 from ..settle import floors_met, options_fit
 from .decide import Decider
 from .master import able, refine
@@ -50,14 +51,31 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
 
 
 def solve_paired(problem: Problem, stage: Stage, run: Run) -> Answer:
-    """The same with one roof a village: by prices of pairing, and those of the relaxation that splits."""
+    """The same with one roof a village: by prices of pairing, below the bound of plans that split."""
     from . import pairing
 
     if not pairing.can(problem, stage):
         return PASS
-    relaxation = relax(problem, stage, run)
-    bound = None if relaxation is None else run.certify(relaxation.prices)
-    return pairing.solve(problem, stage, run, bound)
+    return pairing.solve(problem, stage, run, _split_bound(problem, stage, run))
+
+
+def _split_bound(problem: Problem, stage: Stage, run: Run) -> float | None:
+    """What is proved where a village may be paid by many roofs holds where it may not; None: nothing is."""
+    instance = problem.instance
+    policy = replace(instance.policy, max_roofs_per_village=None)
+    split = compile_problem(instance.replace(policy=policy))
+    told: list[float] = []
+
+    def listen(found: object, bound: float | None) -> None:
+        if bound is not None:
+            told.append(bound)
+            run.report(None, bound)
+
+    quarter = None if run.deadline is None else time.monotonic() + run.seconds_left / 4
+    answer = solve(split, stage, replace(run, report=listen, start=None, deadline=quarter))
+    if answer.bound is not None:
+        listen(None, answer.bound)
+    return min(told, default=None)
 
 
 def one_market(problem: Problem, stage: Stage, run: Run) -> Prices | None:
