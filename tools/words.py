@@ -19,7 +19,12 @@ from babel.messages.pofile import read_po, write_po
 
 SOURCE = Path(__file__).parents[1] / "src" / "roofalloc"
 FOLDER = SOURCE / "words"
-METHODS = [("report/**.py", "python"), ("report/**.html", "jinja2"), ("report/**.js", "javascript")]
+METHODS = [
+    ("report/**.py", "python"),
+    ("report/**.html", "jinja2"),
+    ("report/**.md", "jinja2"),
+    ("report/**.js", "javascript"),
+]
 
 
 def words() -> Catalog:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roofalloc.errors import UsageError
+
 from ..app import Code, command
 from ..arguments import InstancePath, PlanPath, read_instance, unknown
 from ..output import Writing, print_lines
@@ -18,7 +20,12 @@ def report(
     plan: PlanPath,
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FILE.html", help="The page: one file, which needs no network."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="NAME.html, one file that needs no network; NAME.md: its figures.",
+        ),
     ] = Path("report.html"),
     lang: Annotated[
         str | None, typer.Option(metavar="zh|en", help="Language of the page; by default the locale's.")
@@ -32,11 +39,15 @@ def report(
     from roofalloc import words
     from roofalloc.files import read_plan
     from roofalloc.files.output import write_file
-    from roofalloc.report.page import ByHand, draw, sound
+    from roofalloc.report.page import ByHand, draw, sound, written
 
     language = words.of_locale() if lang is None else lang
     if language not in words.languages():
         raise unknown("language", language, words.languages())
+    if (ending := out.suffix.lower()) in (".pdf", ".png"):
+        raise UsageError(
+            f"a report is written as .html or .md, not {ending}; any browser prints the page as PDF"
+        )
     with Writing(out):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
     found, planned = read_instance(instance), read_plan(plan)
@@ -45,7 +56,8 @@ def report(
         other = read_plan(by_hand)
         sound(found, other)
         hand = ByHand(other)
-    text = draw(found, planned, language, hand).encode()
+    form = written if ending == ".md" else draw
+    text = form(found, planned, language, hand).encode()
     with Writing(out):
         write_file(out, [text])
     print_lines(f"{out}: {found.name}, {len(text) / 1e6:.1f} MB")

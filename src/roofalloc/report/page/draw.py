@@ -23,6 +23,7 @@ from .forms import Forms, shown
 
 #: The words that the script says; it marks them as Python does.
 _SAID = re.compile(r'\b_\("((?:[^"\\]|\\.)*)"')
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 _SOURCE_MAP = re.compile(r"(?://|/\*)# sourceMappingURL=\S+(?: ?\*/)?\s*$")
 
 
@@ -45,9 +46,50 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
     ------
     UsageError : there is no plan to draw, it does not pass the check, or there is no such language
     """
+    figures = _figures(instance, plan, language, hand)
+    script = _text("report/page/page.js")
+    scripts = [_text("assets/echarts/echarts.min.js"), _text("assets/tabulator/tabulator.min.js"), script]
+    environment = _environment(figures.forms)
+    environment.policies["json.dumps_kwargs"] = {
+        "allow_nan": False,
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+    }
+    return environment.get_template("page.html").render(
+        _said_of(figures),
+        language=language,
+        notes=shown(instance.notes or ""),
+        data=_data(figures, script),
+        style=Markup(_text("assets/tabulator/tabulator.min.css") + _text("report/page/page.css")),
+        scripts=[Markup(text) for text in scripts],
+        policy=_policy(scripts),
+    )
+
+
+def written(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | None = None) -> str:
+    """Write the figures of `draw` in Markdown, without map and lists: for a mail, or a report of one's own.
+
+    Parameters and errors are those of `draw`.
+
+    Returns
+    -------
+    str : Markdown; texts of the instance are escaped
+    """
+    figures = _figures(instance, plan, language, hand)
+    environment = _environment(figures.forms)
+    environment.autoescape = False
+    environment.finalize = _plain
+    return environment.get_template("page.md").render(_said_of(figures)).strip() + "\n"
+
+
+def _figures(instance: Instance, plan: Plan, language: str, hand: ByHand | None) -> Figures:
     forms = Forms(language, instance.currency)
     sound(instance, plan)
-    figures = Figures(instance, plan, by_hand(instance) if hand is None else hand, forms)
+    return Figures(instance, plan, by_hand(instance) if hand is None else hand, forms)
+
+
+def _environment(forms: Forms) -> Environment:
+    """Templates in a language."""
     environment = Environment(
         loader=PackageLoader("roofalloc.report", "page"),
         autoescape=True,
@@ -56,29 +98,28 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.policies["json.dumps_kwargs"] = {
-        "allow_nan": False,
-        "separators": (",", ":"),
-        "ensure_ascii": False,
-    }
     environment.install_gettext_translations(  # type: ignore[attr-defined]  # the extension adds it
         forms.words, newstyle=True
     )
-    script = _text("report/page/page.js")
-    scripts = [_text("assets/echarts/echarts.min.js"), _text("assets/tabulator/tabulator.min.js"), script]
-    return environment.get_template("page.html").render(
-        language=language,
-        name=shown(instance.name),
-        notes=shown(instance.notes or ""),
-        figures=figures,
-        plan=plan,
-        version=__version__,
-        solver=shown(str(plan.solver.get("name", ""))),
-        data=_data(figures, script),
-        style=Markup(_text("assets/tabulator/tabulator.min.css") + _text("report/page/page.css")),
-        scripts=[Markup(text) for text in scripts],
-        policy=_policy(scripts),
-    )
+    return environment
+
+
+def _said_of(figures: Figures) -> dict[str, Any]:
+    """What every template is told."""
+    return {
+        "name": shown(figures.instance.name),
+        "figures": figures,
+        "plan": figures.plan,
+        "version": __version__,
+        "solver": shown(str(figures.plan.solver.get("name", ""))),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A text without what Markdown would read as markup."""
+    if not isinstance(value, str):
+        return value
+    return _MARKUP.sub(r"\\\1", value).replace("&", "&amp;")
 
 
 def sound(instance: Instance, plan: Plan) -> None:

@@ -100,7 +100,7 @@ class Figures:
     def _more_than_by_hand(self) -> str:
         _, forms = self.forms.words.gettext, self.forms
         if self.hand.plan is None:
-            return _("This policy cannot be planned by hand, so there is nothing to compare with.")
+            return _("Planning by hand finds no plan under this policy, so there is nothing to compare with.")
         more = self.plan.totals.people - self.hand.plan.totals.people
         if more > 0:
             text = _("%(people)s more people than planning by hand reaches (%(share)s more).") % {
@@ -316,6 +316,19 @@ class Figures:
             return _("%(step)s more saves at most") % {"step": step}
         return _("%(step)s more reaches at most") % {"step": step}
 
+    def advice_note(self) -> str:
+        """What advice is, and what it is not."""
+        _ = self.forms.words.gettext
+        if self.plan.objective[0].term == "-capital":
+            says = _("On the right stands advice: so much more from a source saves at most so much capital.")
+        else:
+            says = _("On the right stands advice: so much more from a source reaches at most so many more.")
+        basis = _(
+            "It follows from the prices that prove the bound, counts from that bound, and holds for any"
+            " amount. It is a limit, not a promise."
+        )
+        return joined(says, basis)
+
     def advice(self, price: Decimal | None, step: int) -> str:
         """What ``step`` units more of something with this price would do at most.
 
@@ -441,7 +454,7 @@ class Figures:
                         "reached": self.forms.counted(got),
                         "there": self.forms.counted(there),
                         "share": self.forms.share(got, there),
-                        "part": _part(got, there),
+                        "part": _part(got, there) if there else "",
                         "order": got / there if there else 0.0,
                     }
                 )

@@ -107,7 +107,17 @@
   const line = (k) => ({ coords: [at(roofs, payments.roof[k]), at(villages, payments.village[k])] });
   const drawable = (k) => known(roofs, payments.roof[k]) && known(villages, payments.village[k]);
   const linesOf = (what) => (what === null ? [] : what.of === "roofs" ? paysOf[what.i] : paidBy[what.i]).filter((k) => drawable(k) && seen.payment[k]);
-  const focus = (what) => map.setOption({ series: [{ id: "focus", data: linesOf(what).map(line) }, { id: "payments", lineStyle: { opacity: what === null ? 0.28 : 0.08 } }] });
+
+  /** Lift the payments of a station or village out of the others: drawn over the chart, which stays as it is. */
+  let lifted = null, over = null;
+  function focus(what) {
+    lifted = what;
+    over.removeAll();
+    for (const k of linesOf(what)) {
+      const [[x1, y1], [x2, y2]] = line(k).coords.map((place) => map.convertToPixel("geo", place));
+      over.add(new echarts.graphic.Line({ silent: true, z: 50, shape: { x1, y1, x2, y2 }, style: { stroke: ACCENT, lineWidth: 2 } }));
+    }
+  }
 
   function labels() {
     if (counties.length > 40) return [];
@@ -123,9 +133,10 @@
   }
 
   function drawMap() {
-    const small = Math.min(1, Math.max(0.6, map.getWidth() / 1000)); // marks on a narrow screen
+    const crowd = Math.sqrt(2000 / (1 + roofs.id.length + villages.id.length));
+    const small = Math.min(2, Math.max(1, crowd)) * Math.min(1, Math.max(0.6, map.getWidth() / 1000)); // of marks
     const marks = (state) => range(roofs.id.length).filter((i) => seen.roof[i] && roofs.state[i] === state && known(roofs, i))
-      .map((i) => ({ value: at(roofs, i), i, symbolSize: state === 2 ? 3 : small * Math.min(10, 3 + Math.sqrt(roofs.watts[i] / 1000) * 0.36) }));
+      .map((i) => ({ value: at(roofs, i), i, symbolSize: small * Math.min(10, 3 + Math.sqrt(roofs.watts[i] / 1000) * 0.36) }));
     const circles = range(villages.id.length).filter((j) => seen.village[j] && known(villages, j)).map((j) => {
       const [there, got] = [people("people", j), people("reached", j)];
       return { value: at(villages, j), i: j, symbolSize: small * Math.min(16, 3 + Math.sqrt(there) * 0.75), itemStyle: { color: mix(there ? got / there : 0) } };
@@ -137,10 +148,10 @@
         { id: "villages", data: circles },
         { id: "running", data: marks(1) },
         { id: "new", data: marks(0) },
-        { id: "focus", data: linesOf(held).map(line) },
         { id: "labels", data: labels() },
       ],
     });
+    focus(held);
     byId("shown").textContent = fill(_("{stations} stations, {villages} villages, {payments} payments"), {
       stations: counted(seen.roof.filter((yes, i) => yes && roofs.state[i] !== 2).length),
       villages: counted(circles.length),
@@ -148,16 +159,26 @@
     });
   }
 
+  /** Move the map so that these places fill it. */
+  const ends = (all) => [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
+  const box = (places) => [ends(places.map(([lon]) => lon)), ends(places.map(([, lat]) => lat))];
+  function show(places) {
+    const [whole, part] = [box(placed), box(places)];
+    const zoom = Math.min(...range(2).map((n) => (whole[n][1] - whole[n][0]) / (part[n][1] - part[n][0] || 1e-9)));
+    map.setOption({ geo: places === placed ? { zoom: 1, center: null } : { zoom: Math.min(20, Math.max(1, 0.8 * zoom)), center: part.map(([a, b]) => (a + b) / 2) } });
+    focus(lifted);
+  }
+
   function beginMap() {
     byId("explore").hidden = false;
     if (!placed.length) { byId("map-box").hidden = true; document.querySelector(".key").hidden = true; byId("hint").hidden = true; return; }
-    const [lons, lats] = [placed.map(([lon]) => lon), placed.map(([, lat]) => lat)];
-    const ends = (all) => [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
-    const [[west, east], [south, north]] = [ends(lons), ends(lats)];
+    const [[west, east], [south, north]] = box(placed);
     const pad = 0.03 * Math.max(east - west, north - south) || 0.01;
     const ring = [[west - pad, south - pad], [east + pad, south - pad], [east + pad, north + pad], [west - pad, north + pad], [west - pad, south - pad]];
     echarts.registerMap("area", { type: "FeatureCollection", features: [{ type: "Feature", properties: { name: "" }, geometry: { type: "Polygon", coordinates: [ring] } }] });
-    map = echarts.init(byId("map"), null, { renderer: "canvas", devicePixelRatio: Math.max(2, window.devicePixelRatio) });
+    map = echarts.init(byId("map"), null, { renderer: "canvas" });
+    over = new echarts.graphic.Group();
+    map.getZr().add(over);
     const scatter = (id, more) => ({ id, type: "scatter", coordinateSystem: "geo", data: [], ...more });
     const pays = (id, more) => ({ id, type: "lines", coordinateSystem: "geo", silent: true, data: [], ...more });
     map.setOption({
@@ -169,18 +190,18 @@
       },
       tooltip: { trigger: "item", confine: true, borderColor: GREY, padding: [8, 10], textStyle: { color: INK }, formatter: ({ seriesId, data: one }) => (seriesId === "villages" ? villageTip(one.i) : roofTip(one.i)) },
       series: [
-        pays("payments", { z: 1, lineStyle: { color: ACCENT, width: 0.8, opacity: 0.28, curveness: 0 } }),
-        scatter("unbuilt", { z: 2, symbol: "rect", itemStyle: { color: GREY } }),
+        pays("payments", { z: 1, large: true, largeThreshold: 500, progressive: 0, lineStyle: { color: ACCENT, width: 0.8, opacity: 0.28, curveness: 0 } }),
+        scatter("unbuilt", { z: 2, symbol: "rect", symbolSize: 3, large: true, largeThreshold: 500, progressive: 0, itemStyle: { color: GREY } }),
         scatter("villages", { z: 3, symbol: "circle", itemStyle: { borderColor: ACCENT, borderWidth: 1, opacity: 0.92 } }),
         scatter("running", { z: 4, symbol: "rect", itemStyle: { color: "#fff", borderColor: INK, borderWidth: 1.2, opacity: 1 } }),
         scatter("new", { z: 5, symbol: "rect", itemStyle: { color: INK, borderColor: "#fff", borderWidth: 0.6, opacity: 1 } }),
-        pays("focus", { z: 6, lineStyle: { color: ACCENT, width: 2, opacity: 0.95, curveness: 0 } }),
         scatter("labels", { z: 7, silent: true, tooltip: { show: false }, itemStyle: { color: "transparent" }, labelLayout: { hideOverlap: true }, label: { show: true, position: "top", distance: 8, formatter: ({ name }) => name, color: INK, fontSize: map.getWidth() < 600 ? 10 : 11.5, lineHeight: 14, fontWeight: 600, align: "center", backgroundColor: "rgba(255,255,255,0.84)", padding: [2, 5], borderRadius: 2 } }),
       ],
     });
     const thing = ({ seriesId, data: one }) => ({ of: seriesId === "villages" ? "villages" : "roofs", i: one.i });
     map.on("mouseover", (event) => { if (event.data?.i !== undefined) focus(thing(event)); });
     map.on("mouseout", () => focus(held));
+    map.on("georoam", () => focus(lifted));
     map.on("click", (event) => { if (event.data?.i !== undefined) { held = thing(event); focus(held); } });
     map.getZr().on("click", ({ target }) => { if (!target && held) { held = null; focus(null); } });
     // The wheel scrolls the page, as everywhere; with Ctrl (or a pinch, which says Ctrl too) it zooms.
@@ -189,25 +210,26 @@
       button.addEventListener("click", () => {
         const zoom = Number(button.dataset.zoom);
         if (zoom) map.dispatchAction({ type: "geoRoam", componentType: "geo", geoIndex: 0, zoom, originX: map.getWidth() / 2, originY: map.getHeight() / 2 });
-        else map.setOption({ geo: { zoom: 1, center: null } });
+        else show(placed);
       });
     }
-    new ResizeObserver(() => map.resize()).observe(byId("map"));
+    new ResizeObserver(() => { map.resize(); focus(lifted); }).observe(byId("map"));
   }
 
   /* The lists. A column: title, field, and what becomes of a value in a cell and in the export. */
   const [divisor, columnUnit] = forms.column;
   const cash = (fen) => fixed(fen / 100 / divisor, divisor === 1 ? 0 : 2);
+  const dash = (write) => (value) => (value ? write(value) : "–"); // of a roof without a station
   const yuan = (fen) => fixed(fen / 100, 0);
   const exactMoney = (fen) => decimal(fen, 2);
   const text = (title, field, grow = 2) => ({ title, field, grow });
   const number = (title, field, write, exact = String, unit = "") => ({ title: unit ? `${title}, ${unit}` : title, plain: title, field, write, exact, unit });
-  const priced = (title, field) => ({ ...number(title, field, cash, exactMoney, columnUnit), exactUnit: forms.unit });
+  const priced = (title, field) => ({ ...number(title, field, dash(cash), exactMoney, columnUnit), exactUnit: forms.unit });
   const TABLES = {
     roofs: {
       columns: [
         text(_("roof"), "name", 3), text(_("region"), "county"), text(_("kind"), "kind", 1), { ...text(_("station"), "state", 1), least: 135, compare: (a, b) => STATE.indexOf(a) - STATE.indexOf(b) },
-        number(_("power"), "watts", kilowatts, (watts) => decimal(watts, 3), "kW"), priced(_("capital"), "capital"), priced(_("income a year"), "income"),
+        number(_("power"), "watts", dash(kilowatts), (watts) => decimal(watts, 3), "kW"), priced(_("capital"), "capital"), priced(_("income a year"), "income"),
         priced(_("debt service"), "debt"), priced(_("paid a year"), "paid"),
       ],
       rows: () => range(roofs.id.length).filter((i) => seen.roof[i]).map((i) => ({
@@ -352,8 +374,12 @@
   window.addEventListener("afterprint", () => { byId("rest").textContent = ""; byId("map-printed").replaceChildren(); });
 
   const refresh = () => { look(); if (map) drawMap(); fillTable(); };
-  form.addEventListener("input", refresh);
-  form.addEventListener("reset", () => setTimeout(refresh));
+  const places = () => range(villages.id.length).filter((j) => seen.village[j] && known(villages, j)).map((j) => at(villages, j));
+  form.addEventListener("input", ({ target }) => {
+    refresh();
+    if (map && target === form.elements.county) show(wanted.county === "" || !places().length ? placed : places());
+  });
+  form.addEventListener("reset", () => setTimeout(() => { refresh(); if (map) show(placed); }));
   form.addEventListener("submit", (event) => event.preventDefault());
   look();
   beginMap();
