@@ -508,7 +508,6 @@ def test_the_export_has_exact_money_and_no_formula(
 
 
 @in_browser
-@in_browser
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_sticks_out_on_a_laptop_or_a_phone(opened: Browser, width: int) -> None:
     opened.page.set_viewport_size({"width": width, "height": 800})

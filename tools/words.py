@@ -74,6 +74,8 @@ def update(path: Path, wanted: Catalog) -> None:
     ours = read(path) if path.exists() else Catalog(locale=path.stem, project="roofalloc", fuzzy=False)
     ours.update(wanted, no_fuzzy_matching=True, update_creation_date=False)
     ours.obsolete.clear()
+    ours.last_translator, ours.language_team, ours.msgid_bugs_address = "", "", ""
+    ours.header_comment = "# The words of roofalloc."
     with path.open("wb") as file:
         write_po(file, ours, width=100, include_lineno=False, sort_by_file=True, ignore_obsolete=True)
     with path.with_suffix(".mo").open("wb") as file:
