@@ -32,6 +32,8 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     step = float(problem.step(stage.term))
     if not able(problem, stage) or step <= 0 or problem.parts():
         return PASS
+    if stage.term.term == "-capital":
+        return PASS  # scores a fen apart are too many to be refuted one after the other
     run = replace(run, threads=1)
     prices = one_market(problem, stage, run)
     refined = None if prices is None else refine(problem, stage, prices, run)
