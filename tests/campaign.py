@@ -1,44 +1,60 @@
 """Thousands of small instances with every policy switch, each solved and compared with what others find.
 
-    python tests/campaign.py --instances 2000 --seconds 600 --seed 7 --solver highs
-    python tests/campaign.py --instances 2000 --solver prices --always
-    python tests/campaign.py --instances 500 --solver prices --always --against highs
+    python tests/campaign.py --seconds 3600 --seed 7 --jobs 2 --log campaign.jsonl
+    python tests/campaign.py --instances 2000 --solver highs --flavour hard
+    python tests/campaign.py --instances 500 --against highs --solver prices --always
 
-Against the oracle (by brute force) instances are tiny; against another solver they are hamlets with a policy,
-money and prices drawn anew, and no bound of the one may exclude what the other found. ``--always``
-lets `prices` lead whatever the size, not only where it is the best choice; it may then leave a gap, but no
-more than one. Prints its seed first, and each failure with the smallest instance that shows it, as JSON to
-be read by ``roofalloc.read``. The exit code is 1 if something failed.
+Against the oracle (by brute force) instances are tiny, of any flavour of `strategies`. Each is solved by
+`highs`; by lot, some by `prices`, which leads whatever the size, some by solvers with processes of their own,
+and some changed by a relation of `relations`. Against another solver they are hamlets with a policy, money
+and prices drawn anew, and no bound of the one may exclude what the other found; ``--always`` lets `prices`
+lead there, too. Where it leads it may leave a gap, but no more than one.
+
+Prints its seed first. What it finds is made as small as it gets and kept in ``regressions/``, whose instances
+`test_numerics` solves again. With ``--log`` it goes on where an earlier one of the same seed stopped. The
+exit code is 1 if something failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
+import os
 import random
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import repeat
+from pathlib import Path
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a tiny table is not worth a second thread
 
 import polars as pl
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import roofalloc as ra
 from oracle import Optimum, optimum
+from relations import RELATIONS, Related, related
 from roofalloc.errors import RoofallocError
 from roofalloc.instance import Floor, Instance, Limit, Term
 from roofalloc.plan import Result, TermResult
 from roofalloc.problem import compile_problem
-from strategies import TERMS, instances
+from roofalloc.solvers import prices
+from strategies import FLAVOURS, TERMS, instances
 
-SOLVERS = ("highs", "prices", "pulp", "scipy", "scip", "cpsat")
+APART = ("pulp", "scipy", "scip", "cpsat")  # in processes of their own, a second each
+SOLVERS = ("highs", "prices", *APART)
+RARELY = 0.005  # of the instances, to each solver apart
+OFTEN = 0.5  # of the instances, to `prices`; half as many are changed by a relation
+REGRESSIONS = Path(__file__).parent / "regressions"
 LOWER_IS_BETTER = ("-capital", "-links")
 BATCH = 100  # instances between two shrinkings
 PATIENCE = 20.0  # seconds for a hamlet
@@ -56,13 +72,26 @@ def rounds_debt(instance: Instance) -> bool:
     return bool(compile_problem(instance).reserve.any())
 
 
-def verdict(instance: Instance, solver: str, may_leave_a_gap: bool = False) -> tuple[list[str], str]:
+@contextlib.contextmanager
+def leading(always: bool) -> Iterator[None]:
+    """Let `prices` lead whatever the size."""
+    before = prices.LARGE
+    prices.LARGE = 0 if always else before
+    try:
+        yield
+    finally:
+        prices.LARGE = before
+
+
+def verdict(
+    instance: Instance, solver: str, may_leave_a_gap: bool = False, best: Optimum | None = None
+) -> tuple[list[str], str]:
     """What is wrong with a solver's result on a tiny instance, and its status.
 
     The result must say what the oracle says. Only where debt is rounded over several sources, or the solver
     may leave a gap, may a term stay open, with an honest bound; terms after an open one are not compared.
     """
-    best = optimum(instance)
+    best = best or optimum(instance)
     try:
         result = ra.solve(instance, solver)
     except CRASHES as error:
@@ -76,8 +105,7 @@ def verdict(instance: Instance, solver: str, may_leave_a_gap: bool = False) -> t
         if not result.plan.conflict:
             wrong.append("infeasible without a conflict")
         return wrong, "infeasible"
-    fen_decides = may_leave_a_gap and rounds_debt(instance)
-    if result.stopped not in ("proved", "gap") and not (fen_decides and result.stopped == "ended"):
+    if result.stopped not in ("proved", "gap") and not (may_leave_a_gap and result.stopped == "ended"):
         wrong.append(f"stopped: {result.stopped}, {result.messages}")
     is_open, moved = False, False
     for entry, term in zip(result.objective, instance.policy.objective, strict=True):
@@ -127,6 +155,86 @@ def values(objective: tuple[TermResult, ...]) -> str:
 
 def shown(best: Optimum) -> str:
     return ", ".join(f"{term}: {value}" for term, value in best.best.items()) or best.status
+
+
+# --- by everything there is ----------------------------------------------------------------------------
+
+
+def examined(
+    instance: Instance, solvers: Iterable[str], relations: Iterable[str]
+) -> tuple[list[str], Counter[str]]:
+    """What is wrong with an instance by these solvers and relations, and what was tried."""
+    best = optimum(instance)
+    wrong: list[str] = []
+    tried: Counter[str] = Counter()
+    for solver in solvers:
+        with leading(True):
+            said, status = verdict(instance, solver, solver == "prices", best)
+        tried[f"{solver} {status}"] += 1
+        wrong += [f"{solver}: {each}" for each in said]
+    used = best.outcome.options if best.outcome is not None else ()
+    for relation in relations:
+        changed = related(instance, relation, random.Random(instance.sha256), used)
+        if changed is not None:
+            tried[f"relation {relation}"] += 1
+            wrong += [f"highs, {relation}: {each}" for each in judged(changed, best.best, proved=True)]
+    return wrong, tried
+
+
+def judged(
+    changed: Related, attained: Mapping[str, Fraction], proved: bool, solver: str = "highs"
+) -> list[str]:
+    """What is wrong with a changed instance, of which the values attained before are known; none: infeasible.
+
+    ``proved``: nothing better than these is attainable.
+    """
+    instance = changed.instance
+    try:
+        result = ra.solve(instance, solver, time_limit=None if proved else PATIENCE)
+    except CRASHES as error:
+        return [f"{type(error).__name__}: {error}"]
+    wrong = [f"check: {finding}" for finding in ra.check(instance, result).findings]
+    fen_decides = rounds_debt(instance)
+    if not attained:
+        excluded = changed.same and result.status not in ("infeasible", "no_plan")
+        return [*wrong, f"{result.status}, infeasible before"] if excluded else wrong
+    if result.status == "infeasible" or (result.status == "no_plan" and proved and not fen_decides):
+        return [*wrong, f"{result.status}, but there was a plan"]
+    for entry, term in zip(result.objective, instance.policy.objective, strict=True):
+        to = sign(entry.term)
+        top = to * attained[entry.term] * (changed.money if entry.term == "-capital" else 1)
+        for name in ("bound", "certified_bound"):
+            bound = getattr(entry, name)
+            if bound is not None and to * bound < _floor(entry.term, top):
+                wrong.append(f"{entry.term}: {name} {bound} excludes {to * top}, which was attained")
+        if changed.same and proved and to * entry.value > top:
+            wrong.append(f"{entry.term}: {entry.value} beats {to * top}, which was best")
+        if to * entry.value < top and proved and not fen_decides and not term.tolerance:
+            wrong.append(f"{entry.term}: {entry.value} ({entry.status}), and {to * top} was attained")
+        if to * entry.value != top or term.tolerance or not changed.same:
+            break  # later terms have another level to hold
+    return wrong
+
+
+def by_lot(solver: str, lot: random.Random) -> tuple[list[str], list[str]]:
+    """Solvers and relations for one instance."""
+    if solver != "all":
+        return [solver], []
+    solvers = ["highs", *(name for name in APART if lot.random() < RARELY)]
+    if lot.random() < OFTEN:
+        solvers.append("prices")
+    return solvers, [lot.choice(list(RELATIONS))] if lot.random() < OFTEN / 2 else []
+
+
+def keep(instance: Instance, wrong: list[str]) -> Path:
+    """Keep a finding as a regression: its instance, with what was wrong in its notes."""
+    noted = instance.replace(name="finding", notes="; ".join(wrong)[:1000])
+    solver = wrong[0].partition(":")[0].partition(",")[0]
+    name = f"{solver}-{hashlib.sha256(instance.canonical()).hexdigest()[:10]}.json"
+    REGRESSIONS.mkdir(exist_ok=True)
+    text = json.dumps(json.loads(noted.canonical()), indent=1, ensure_ascii=False)
+    (REGRESSIONS / name).write_text(text + "\n", encoding="utf-8")
+    return REGRESSIONS / name
 
 
 # --- against another solver ----------------------------------------------------------------------------
@@ -226,8 +334,9 @@ def _refuted(claims: Result, found: Result, instance: Instance) -> Iterator[str]
 class Plan:
     """What a campaign does."""
 
-    solver: str
+    solver: str = "all"
     against: str = "oracle"
+    flavour: str = "any"
     plain: bool = False
     always: bool = False
     survey: bool = False
@@ -236,16 +345,19 @@ class Plan:
 
 @dataclass
 class Batch:
-    """Statuses of the instances of a batch, and what went wrong in it with the smallest instance."""
+    """A batch: its seed, how many instances, what was tried on them, and what went wrong, if anything."""
 
-    statuses: Counter[str]
+    first: int
+    instances: int
+    tried: Counter[str]
     failure: str = ""
+    whole: bool = True
 
 
 def of_oracle(number: int, first: int, plan: Plan) -> Batch:
     """Tiny instances, with failures made as small as they get."""
-    done = Batch(Counter())
-    failures: list[tuple[list[str], str]] = []
+    done = Batch(first, 0, Counter())
+    failures: list[tuple[list[str], Instance]] = []
     until = plan.until
 
     @seed(first)
@@ -256,15 +368,19 @@ def of_oracle(number: int, first: int, plan: Plan) -> Batch:
         phases=[Phase.generate] if plan.survey else [Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    @given(instances(plan.plain))
+    @given(instances(plan.plain, plan.flavour))
     def one(instance: Instance) -> None:
         nonlocal until
         if time.monotonic() > until:
+            done.whole = bool(failures)
             return
-        wrong, status = verdict(instance, plan.solver, plan.always)
-        done.statuses[status] += 1
+        solvers, relations = by_lot(plan.solver, random.Random(instance.sha256))
+        wrong, tried = examined(instance, solvers, relations)
+        if not failures or plan.survey:
+            done.instances += 1
+            done.tried += tried
         if wrong:
-            failures.append((wrong, instance.canonical().decode()))
+            failures.append((wrong, instance))
             if plan.survey:
                 return
             if len(failures) == 1:
@@ -273,75 +389,95 @@ def of_oracle(number: int, first: int, plan: Plan) -> Batch:
 
     with contextlib.suppress(AssertionError, ExceptionGroup):
         one()
-    sorts: dict[str, list[tuple[list[str], str]]] = {}
-    for wrong, text in failures:
+    sorts: dict[str, list[tuple[list[str], Instance]]] = {}
+    for wrong, instance in failures:
         said = re.sub(r"-?[0-9][0-9./e+-]*|'[^']*'", "#", wrong[0])[:80] if plan.survey else ""
-        sorts.setdefault(said, []).append((wrong, text))
+        sorts.setdefault(said, []).append((wrong, instance))
     for alike in sorts.values():
-        wrong, text = min(alike, key=lambda failure: len(failure[1]))
+        wrong, instance = min(alike, key=lambda failure: len(failure[1].canonical()))
         often = f" ({len(alike)} alike)" if plan.survey else ""
-        done.failure += f"seed {first}{often}: {'; '.join(wrong)}\n{text}\n"
+        done.failure += f"seed {first}{often}: {'; '.join(wrong)}\n  {keep(instance, wrong)}\n"
     return done
 
 
 def of_peers(number: int, first: int, plan: Plan) -> Batch:
-    """Hamlets, each by two solvers."""
-    done = Batch(Counter())
+    """Hamlets, each by two solvers, and changed by a relation."""
+    done = Batch(first, 0, Counter())
+    other = plan.against
     for k in range(first * BATCH, first * BATCH + number):
         if time.monotonic() > plan.until:
+            done.whole = False
             break
-        wrong, status = compared(varied(k), plan.solver, plan.against)
-        done.statuses[status] += 1
+        instance = varied(k)
+        with leading(plan.always):
+            wrong, status = compared(instance, plan.solver, other)
+        done.instances += 1
+        done.tried[f"{plan.solver} {status}"] += 1
         if wrong:
-            done.failure += f"campaign.varied({k}): {'; '.join(wrong)}\n"
+            done.failure += f"campaign.varied({k}): {'; '.join(wrong)}\n  {keep(instance, wrong)}\n"
     return done
 
 
 def run_batch(number: int, first: int, plan: Plan) -> Batch:
     """One batch, in whatever process."""
-    if plan.always:
-        from roofalloc.solvers import prices
-
-        prices.LARGE = 0
     return (of_oracle if plan.against == "oracle" else of_peers)(number, first, plan)
 
 
-def campaign(number: int, first: int, plan: Plan, jobs: int = 1) -> int:
+def campaign(number: int, first: int, plan: Plan, jobs: int = 1, log: Path | None = None) -> int:
     """Draw, solve, compare; the number of batches that failed."""
+    what = [plan.solver, plan.against, plan.flavour, plan.plain, plan.always]
+    known: dict[int, Batch] = {}
+    if log is not None and log.exists():
+        for line in log.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if entry.pop("what") == what:
+                known[entry["first"]] = Batch(**{**entry, "tried": Counter(entry["tried"])})
     sizes = [min(BATCH, number - done) for done in range(0, number, BATCH)]
-    work = sizes, range(first, first + len(sizes)), repeat(plan)
-    statuses: Counter[str] = Counter()
-    failed = 0
+    batches = [known[k] for k in range(first, first + len(sizes)) if k in known]
+    todo = [(size, k) for k, size in enumerate(sizes, first) if k not in known]
+    work = [size for size, _ in todo], [k for _, k in todo], repeat(plan)
+    if batches:
+        print(f"{sum(batch.instances for batch in batches)} instances are in {log} already", flush=True)
     with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
         for batch in (map if pool is None else pool.map)(run_batch, *work):
-            statuses += batch.statuses
+            batches.append(batch)
             if batch.failure:
-                failed += 1
                 print(batch.failure, flush=True)
-    told = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+            if log is not None and batch.whole:
+                with log.open("a", encoding="utf-8") as file:
+                    print(json.dumps({**vars(batch), "what": what}), file=file)
+    tried: Counter[str] = sum((batch.tried for batch in batches), Counter())
+    failed = sum(bool(batch.failure) for batch in batches)
+    for said, count in sorted(tried.items()):
+        print(f"{count:8} {said}")
+    instances_seen = sum(batch.instances for batch in batches)
+    seeds = f"seeds {first} to {max((b.first for b in batches if b.instances), default=first)}"
     print(
-        f"{plan.solver} against {plan.against}: {statuses.total()} instances ({told}); "
-        f"{failed} of {len(sizes)} batches failed"
+        f"{plan.solver} against {plan.against}: {instances_seen} instances, {seeds}; {failed} batches failed"
     )
     return failed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=int, default=1000)
+    parser.add_argument("--instances", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--solver", choices=SOLVERS, default="highs")
+    parser.add_argument("--seed", type=int, default=0, help="of the first batch; the next has the next")
+    parser.add_argument("--solver", choices=["all", *SOLVERS], default="all")
     parser.add_argument("--against", choices=["oracle", *SOLVERS], default="oracle")
-    parser.add_argument("--always", action="store_true", help="let prices lead whatever the size")
+    parser.add_argument("--flavour", choices=["any", *FLAVOURS], default="any", help="of numbers (oracle)")
+    parser.add_argument("--always", action="store_true", help="let prices lead whatever the size (peers)")
     parser.add_argument("--plain", action="store_true", help="without the switches on links (oracle)")
     parser.add_argument("--survey", action="store_true", help="go on after a failure: count sorts of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--log", type=Path, help="of the batches done: go on where it ends")
     told = parser.parse_args()
+    if told.against != "oracle" and told.solver == "all":
+        told.solver = "prices"
     print(f"seed {told.seed}", flush=True)
     until = time.monotonic() + told.seconds
-    plan = Plan(told.solver, told.against, told.plain, told.always, told.survey, until)
-    return int(campaign(told.instances, told.seed, plan, told.jobs) > 0)
+    plan = Plan(told.solver, told.against, told.flavour, told.plain, told.always, told.survey, until)
+    return int(campaign(told.instances, told.seed, plan, told.jobs, told.log) > 0)
 
 
 if __name__ == "__main__":

@@ -365,6 +365,12 @@ class Oracle:
 def _splits(capital: int, most: tuple[int, ...]) -> list[tuple[int, ...]]:
     if not most:
         return [()] if capital == 0 else []
+    if len(most) == 1:  # whatever the amount
+        return [(capital,)] if capital <= most[0] else []
+    if most[0] == 0:
+        return [(0, *rest) for rest in _splits(capital, most[1:])]
+    if not any(most[1:]):
+        return [(capital, *(0 for _ in most[1:]))] if capital <= most[0] else []
     return [
         (first, *rest)
         for first in range(min(capital, most[0]) + 1)

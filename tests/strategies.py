@@ -1,12 +1,15 @@
 """Hypothesis strategies: tiny instances with every policy switch, their numbers chosen to bind.
 
 Amounts are a few fen, rates large, so that rounding costs a fen where it can, needs meet incomes exactly,
-and the oracle can split capital fen by fen.
+and the oracle can split capital fen by fen. Flavours change the numbers and leave the rest: `hard` ones
+are those that doubles find hard, `loose` incomes pay for everybody, as in covering problems.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from hypothesis import strategies as st
@@ -185,9 +188,98 @@ def records(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
     return parts
 
 
-def instances(plain: bool = False) -> st.SearchStrategy[Instance]:
-    """Tiny instances: at most 3 roofs, 3 villages and 6 demands."""
-    return records(plain).map(lambda parts: Instance.from_records(**parts))
+MOST_NEED, MOST_AMOUNT = 10**9, 10**11  # fen
+RATES = ("0", "0.000000001", "0.000000003", "0.05", "0.076867", "0.333333333", "1.000000001")
+WEIGHTS = ("0.001", "0.01", "0.125", "1", "1.001", "100", "1000")
+
+beside = st.sampled_from([0, 0, 0, -1, 1])  # a fen more, or less, or none
+magnitudes = st.builds(
+    lambda digit, places, off: max(1, digit * 10**places + off),
+    st.integers(1, 9),
+    st.integers(0, 8),
+    st.sampled_from([0, 0, -1, 1, 7]),
+)  # 0.01 to 1e7 yuan, evenly over the powers of ten
+
+
+def sums(values: list[int]) -> st.SearchStrategy[int]:
+    """The sum of a few of the values, or a fen beside it; at least a fen."""
+    some = st.lists(st.sampled_from(values), min_size=1, max_size=3)
+    return st.builds(lambda chosen, off: max(1, sum(chosen) + off), some, beside)
+
+
+def yuan(amount: int) -> Decimal:
+    """Whole fen as yuan."""
+    return Decimal(amount) / 100
+
+
+@st.composite
+def hard(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
+    """Needs over nine powers of ten, or alike by the head; incomes that are sums of needs and debt, amounts
+    that are sums of capital, each to a fen; weights over six powers of ten; rates that decide a fen.
+
+    Where amounts are large no roof has more than one source: the oracle need not split them.
+    """
+    parts = draw(records(plain))
+    policy = parts["policy"]
+    by_head = draw(st.none() | magnitudes)
+    needs = []
+    for row in parts["households"]:
+        row["need"] = yuan(min(MOST_NEED, draw(magnitudes) if by_head is None else by_head * row["people"]))
+        if draw(st.booleans()):
+            row["weight"] = Decimal(draw(st.sampled_from(WEIGHTS)))
+        needs.append(int(row["need"] * 100))
+    for row in parts["villages"]:
+        if "collective_need" in row:
+            row["collective_need"] = yuan(draw(magnitudes))
+            needs.append(int(row["collective_need"] * 100))
+    needs = needs or [1]
+    large = draw(st.booleans())
+    if large:
+        del parts["sources"][2:]
+        for row, region in zip(parts["sources"], ("east", "west"), strict=False):
+            row["region"] = region if len(parts["sources"]) == 2 else "city"
+            row.pop("max_share", None)
+            row["rate"] = Decimal(draw(st.sampled_from(RATES)))
+    capitals = [0]
+    for roof in parts["roofs"]:
+        for option in roof["options"]:
+            if large:
+                option["capital"] = yuan(draw(magnitudes) * draw(st.sampled_from([0, 1, 1, 100])))
+            capital = int(option["capital"] * 100)
+            capitals.append(capital)
+            rates = [row["rate"] for row in parts["sources"]]
+            debt = ceil(capital * Fraction(draw(st.sampled_from([Decimal(0), *rates]))))
+            option["income"] = yuan(draw(sums(needs)) + debt)
+    if large:
+        for row in parts["sources"]:
+            row["amount"] = yuan(min(MOST_AMOUNT, draw(sums(capitals))))
+        for row in policy.get("limits", ()):
+            if "capital" in row:
+                row["capital"] = yuan(draw(sums(capitals)))
+    if "min_payment" in policy:
+        policy["min_payment"] = yuan(draw(sums(needs)))
+    return parts
+
+
+@st.composite
+def loose(draw: st.DrawFn, plain: bool = False) -> dict[str, Any]:
+    """Some incomes, or all, beyond whatever a roof could pay."""
+    parts = draw(records(plain))
+    some = draw(st.booleans())
+    for roof in parts["roofs"]:
+        for option in roof["options"]:
+            if not some or draw(st.booleans()):
+                option["income"] += 10
+    return parts
+
+
+FLAVOURS = {"small": records, "hard": hard, "loose": loose}
+
+
+def instances(plain: bool = False, flavour: str = "small") -> st.SearchStrategy[Instance]:
+    """Tiny instances: at most 3 roofs, 3 villages and 6 demands; a flavour, or any of them."""
+    chosen = [FLAVOURS[flavour]] if flavour != "any" else list(FLAVOURS.values())
+    return st.one_of(each(plain) for each in chosen).map(lambda parts: Instance.from_records(**parts))
 
 
 def decimals(places: int = 3, most: int = 2000) -> st.SearchStrategy[Decimal]:

@@ -473,8 +473,14 @@ def test_an_option_reaches_cbc_in_its_own_words(monkeypatch: pytest.MonkeyPatch)
         return watch(command, *rest)
 
     monkeypatch.setattr(pulp_backends, "watch", look)
-    options = {"presolve": "true", "cuts": False, "maxNodes": "5000", "options": ["preprocess off"]}
-    assert best(small(), options=options, threads=1, seed=3) == 7
+    options = {
+        "presolve": "true",
+        "cuts": False,
+        "maxNodes": "5000",
+        "threads": 1,
+        "options": ["preprocess off"],
+    }
+    assert best(small(), options=options, threads=2, seed=3) == 7
     for words in (
         "-presolve on",
         "-cuts off",

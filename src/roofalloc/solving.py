@@ -40,7 +40,7 @@ from .links import positions
 from .plan import Certificate, Plan, Result, TermResult
 from .problem import Choice, Decisions, Held, Problem, Stage, compile_problem
 from .solvers import registry
-from .solvers.base import PASS, Answer, Run, Solve, Stopped, Variant
+from .solvers.base import PASS, SMALL, Answer, Run, Solve, Stopped, Variant
 from .solvers.conflict import Conflict, explain
 from .solvers.model import covering, level_met
 from .solvers.parts import by_parts
@@ -168,7 +168,7 @@ def solve(
     ----------
     instance : a valid instance
     solver : a name of `roofalloc.solvers.variants`, or "auto"
-    gap : relative gap |bound - value| / max(1, |value|) at which a term may stop; small instances
+    gap : relative gap, ``|bound - value| / max(1, |value|)``, at which a term may stop; small instances
         are solved to proof whatever the gap
     time_limit : seconds for everything; None: as long as it takes
     seed, threads : for the back end
@@ -573,6 +573,9 @@ class _Term:
         self.phase = "search"
         self._certify(Certificate(self.term.term))  # everybody reached, nothing spent
         answer = self._search_in_fen(search)
+        if self._open_by_rounding(answer):
+            self.run = replace(self.run, fen=True)
+            answer = self._search(search, self.run)
         if answer.infeasible:
             answer = self._explain_infeasible(answer)
         if self.decisions is None and not self.infeasible:
@@ -634,7 +637,7 @@ class _Term:
         self.phase = "search"
         answer = self._search_in_fen(search)
         if self._open_by_rounding(answer):
-            # Small, and only the rounding of debt keeps it open: decided once more in whole fen.
+            # Small, and a fen that the search did not see keeps it open: decided once more in whole fen.
             self.run = replace(self.run, fen=True)
             answer = self._search(registry.load(registry.get("highs")), self.run)
         if answer.infeasible:
@@ -708,8 +711,10 @@ class _Term:
         return searched and self._few_fen() and not self._closed(self._best_bound())
 
     def _few_fen(self) -> bool:
-        """Whether debt is rounded over several sources, and money few enough to be decided in whole fen."""
-        return bool(self.problem.n_draws <= FEW_DRAWS and self.problem.reserve.any())
+        """Whether a fen may decide what doubles do not see, and money is little enough to be decided in fen:
+        debt is rounded over several sources, or a tolerance is more than a fen beside large needs."""
+        small = self.problem.n_options + self.problem.n_classes < SMALL
+        return bool(self.problem.n_draws <= FEW_DRAWS and (small or self.problem.reserve.any()))
 
     def _until(self, share: float) -> Run:
         if self.run.deadline is None:
@@ -720,7 +725,7 @@ class _Term:
         value, bound = self._figures()
         if value is None or bound is None:
             return False
-        small = self.problem.n_options + self.problem.n_classes < 5_000
+        small = self.problem.n_options + self.problem.n_classes < SMALL
         return not small and abs(bound - value) <= self.run.gap * max(1.0, abs(value))
 
     def _best_bound(self) -> Fraction | None:

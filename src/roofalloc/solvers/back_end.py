@@ -66,7 +66,7 @@ def search(
         end, _ = watch(
             command, folder, run, talk.hear, lambda end: PATIENCE if end == "time" else 0.0, ask=False
         )
-        talk.take_plan()
+        talk.take_plans()
     if talk.refused:
         raise UsageError(talk.refused)
     if talk.last:
@@ -137,16 +137,17 @@ class _Talk:
         self.last = message.get("last", self.last)
         self._new_bound(message.get("bound"))
         if "plan" in message:
-            self.take_plan()
+            self._take(self.folder / PLAN.format(message["plan"]))
 
-    def take_plan(self) -> None:
-        """Read the newest plan, if there is one that was not read: older ones it has replaced itself."""
-        mine = self.folder / "taken.npy"
-        try:
-            (self.folder / PLAN).replace(mine)
-        except FileNotFoundError:
-            return
-        vector: Floats = np.load(mine)
+    def take_plans(self) -> None:
+        """Read the plans that it left without a word of them."""
+        for path in sorted(self.folder.glob(PLAN.replace("{:09}", "*"))):
+            self._take(path)
+
+    def _take(self, path: Path) -> None:
+        """Read a plan: each, in order, so that what comes of them does not depend on who is faster."""
+        vector: Floats = np.load(path)
+        path.unlink()
         self.choice = self.model.choice(vector)
         self.run.report(self.choice, self.bound)
 

@@ -2,9 +2,9 @@
 
     python -m roofalloc.solvers.back_end_child scip FOLDER
 
-The folder holds ``request.json`` and the model. Plans are left in it, each replacing the one before;
-messages are lines on standard output. Nothing is imported but the back end and what it needs, so that this
-starts fast.
+The folder holds ``request.json`` and the model. Plans are left in it, numbered, for whoever reads them to
+remove; messages are lines on standard output. Nothing is imported but the back end and what it needs, so
+that this starts fast.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 MARK = "roofalloc: "  # begins a message; other lines are the back end's own
-PLAN = "plan.npy"
+PLAN = "plan-{:09}.npy"
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -39,6 +39,7 @@ class Channel:
         self.ends_at: float | None = request["ends_at"]
         self.start: tuple[list[int], list[float]] | None = request["start"]
         self.bound = -float("inf")
+        self.plans = 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -53,8 +54,9 @@ class Channel:
         """Hand over a plan: the value of each column."""
         draft = self.folder / "draft.npy"
         np.save(draft, np.asarray(vector, float))
-        draft.replace(self.folder / PLAN)
-        self.say(plan=True)
+        draft.replace(self.folder / PLAN.format(self.plans))
+        self.say(plan=self.plans)
+        self.plans += 1
 
     def new_bound(self, bound: float | None) -> None:
         """Tell of a bound on the minimised objective, if it is better than those before."""

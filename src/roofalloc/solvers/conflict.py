@@ -22,6 +22,7 @@ from .model import Model, build
 from .relaxation import Prices, read_prices
 
 TOLERANCE = 1e-6
+NODES = 10_000  # work, not time, so that the same conflict comes back
 LARGE = 20_000  # columns
 
 
@@ -86,7 +87,9 @@ def _elastic(problem: Problem, model: Model, run: Run, whole: bool) -> tuple[Flo
     )
     stop_on(highs, run)
     highs.setOptionValue("mip_rel_gap", 1e-3)
-    highs.setOptionValue("time_limit", max(1.0, min(60.0, run.seconds_left)))
+    highs.setOptionValue("mip_max_nodes", NODES)
+    if run.deadline is not None:
+        highs.setOptionValue("time_limit", max(1.0, min(60.0, run.seconds_left)))
     highs.run()
     if highs.getInfo().primal_solution_status != 2:
         return None

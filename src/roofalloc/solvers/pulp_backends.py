@@ -184,8 +184,7 @@ def _cbc(
     }
     if run.deadline is not None:
         settings["sec"] = max(run.seconds_left, 0.01)
-    if run.threads is not None:
-        settings["threads"] = run.threads
+    # Not run.threads: with more than one, CBC finds another plan each time.
     command += [part for word, value in settings.items() for part in (f"-{word}", str(value))]
     command += _cbc_options(options)
     log = _Log(new_bound)

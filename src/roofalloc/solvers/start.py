@@ -26,7 +26,8 @@ from .settle import acceptance_order, better, finance, lacking, net_income, sett
 
 WINDOWS = (0.03, 0.3)  # reduced costs, in score, of what the master may decide
 ROUNDS = 2
-PATIENCE = 15.0  # seconds for one window
+NODES = 1_000  # for one window: work, not time, so that the same plan comes back
+PATIENCE = 15.0  # seconds for one window, where time is limited anyway
 
 
 def construct(problem: Problem, stage: Stage, relaxation: Relaxation | None, run: Run) -> Iterator[Decisions]:
@@ -116,7 +117,9 @@ def _window(
     )
     stop_on(highs, run)
     highs.setOptionValue("mip_rel_gap", min(1e-4, run.gap))
-    highs.setOptionValue("time_limit", max(1.0, min(PATIENCE, 0.5 * run.seconds_left)))
+    highs.setOptionValue("mip_max_nodes", NODES)
+    if run.deadline is not None:
+        highs.setOptionValue("time_limit", max(1.0, min(PATIENCE, 0.5 * run.seconds_left)))
     highs.run()
     if highs.getInfo().primal_solution_status != highspy.kSolutionStatusFeasible:
         return None
