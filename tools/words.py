@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po, write_po
 SOURCE = Path(__file__).parents[1] / "src" / "roofalloc"
 FOLDER = SOURCE / "words"
 METHODS = [
+    ("files/workbooks/**.py", "python"),
     ("report/**.py", "python"),
     ("report/**.html", "jinja2"),
     ("report/**.md", "jinja2"),

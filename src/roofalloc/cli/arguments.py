@@ -29,6 +29,19 @@ PlanPath = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document and nothing else.")]
+Language = Annotated[
+    str | None, typer.Option("--lang", metavar="zh|en", help="Language; by default the locale's.")
+]
+
+
+def language_of(lang: str | None) -> str:
+    """The language that was asked for, or the locale's."""
+    from roofalloc import words
+
+    language = words.of_locale() if lang is None else lang
+    if language not in words.languages():
+        raise unknown("language", language, words.languages())
+    return language
 
 
 def read_instance(path: Path) -> Instance:

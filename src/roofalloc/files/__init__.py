@@ -41,6 +41,10 @@ def read(path: str | os.PathLike[str]) -> Instance:
     report = Report()
     path = Path(path)
     try:
+        if is_workbook(path) and path.exists() and not path.is_dir():
+            from .workbooks.instances import read_instance_workbook
+
+            return read_instance_workbook(path, report)
         raw = _raw(path, report)
     except OSError as error:
         report.add(
@@ -48,7 +52,7 @@ def read(path: str | os.PathLike[str]) -> Instance:
         )
         report.raise_if_any()
         raise
-    return validated(raw, str(path), report, format_required=path.is_file() and not is_workbook(path))
+    return validated(raw, str(path), report, format_required=path.is_file())
 
 
 def _unreadable(path: Path, error: OSError, report: Report) -> InstanceError:
@@ -72,10 +76,6 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
         data = documents.unpacked(path)
         with documents.collector_paused():
             return raw_document(documents.parse_json(data, str(path), report), str(path), report)
-    elif is_workbook(path):
-        from .workbooks.instances import read_instance_workbook
-
-        return read_instance_workbook(path, report)
     else:
         wanted = "NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or Parquet tables"
         report.add(origin, expected=wanted)

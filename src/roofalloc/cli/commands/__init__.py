@@ -6,6 +6,7 @@ from . import check
 from . import validate
 from . import info
 from . import report
+from . import template
 from . import convert
 from . import generate
 from . import bench
@@ -26,9 +27,10 @@ __all__ = [
     "import_solution",
     "info",
     "instances",
-    "schema",
     "report",
+    "schema",
     "solve",
     "solvers",
+    "template",
     "validate",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import polars as pl
 
 from ...canonical import file_columns, number, policy_document
 from ...columns import LIMITS, REQUIRE, TABLES, Column, Number, RawColumn
-from ...errors import Fault
+from ...errors import Fault, InstanceError
 from ...instance import Instance
-from ...validation import Origin, RawTable, Report
+from ...validation import Origin, RawTable, Report, validated
 from ...validation.report import shown
 from ..folders import present
+from .planners import read_planners, recognised
 from .reading import Cell, Workbook, key_values
 from .writing import Field, Page, Value, key_page, style_of, table_page, write_workbook
 
@@ -56,13 +57,31 @@ class _Terms(_Keys):
         return super().fault(position, name, value, expected, hint)
 
 
-def read_instance_workbook(path: Path, report: Report) -> dict[str, RawTable]:
-    """Raw tables of a workbook."""
+def read_instance_workbook(path: Path, report: Report) -> Instance:
+    """The instance of a workbook in the strict form, or as planners have them.
+
+    Raises
+    ------
+    InstanceError
+        with every fault, by the sheets and columns of the workbook.
+    """
     with Workbook(path, report) as book:
-        book.expect(KEYS, SHEETS, {"plan": "this is the workbook of a plan"})
-        raw = {f"policy.{name}": book.table(name) for name in LISTS if name in book.names}
-        raw |= {name: book.table(name) for name in TABLES if name in book.names}
-        return raw | _raw_keys(str(path), key_values(book.table(KEYS), report), report)
+        planners = recognised(book)
+        if planners is None:
+            return validated(_strict(book, path, report), str(path), report)
+        try:
+            raw, cells = read_planners(book, planners, report)
+            found = validated(raw | _raw_keys(str(path), cells, report), str(path), report)
+        except InstanceError as error:
+            raise InstanceError([planners.located(fault) for fault in error.faults], error.count) from error
+    return replace(found, warnings=(*found.warnings, *planners.told()))
+
+
+def _strict(book: Workbook, path: Path, report: Report) -> dict[str, RawTable]:
+    book.expect(KEYS, SHEETS, {"plan": "this is the workbook of a plan"})
+    raw = {f"policy.{name}": book.table(name) for name in LISTS if name in book.names}
+    raw |= {name: book.table(name) for name in TABLES if name in book.names}
+    return raw | _raw_keys(str(path), key_values(book.table(KEYS), report), report)
 
 
 def _raw_keys(path: str, cells: Mapping[str, Cell], report: Report) -> dict[str, RawTable]:

@@ -11,6 +11,7 @@ unpacks to far more than tables do.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import zipfile
@@ -74,6 +75,7 @@ class Workbook:
         self._most = _FEW  # cells, and as many texts that they share
         self._strings: list[str] | None = None
         self._dates: frozenset[str] = frozenset()
+        self._percents: frozenset[str] = frozenset()
         self._sheets: dict[str, str | None] = {}  # the part of each sheet, None where it is no table
         self._early = False  # dates count from 1904
         origin = Origin(str(path), "")
@@ -151,7 +153,28 @@ class Workbook:
         origin = Origin(str(self.path), name, found.rows.__getitem__)
         return RawTable(origin, len(found.rows), self._named(found, origin))
 
-    def _named(self, found: _Grid, origin: Origin) -> dict[str, RawColumn]:
+    def grid(self, sheet: str, rows: int = ROWS) -> Grid:
+        """The cells of a sheet, or of its first rows; none where it holds no cells or is malformed.
+
+        Only of a whole sheet the report is told what is malformed.
+        """
+        part, whole = self._sheets[sheet], rows == ROWS
+        if part is None:
+            return Grid()
+        if whole:
+            try:
+                return self._cells(part)
+            except MalformedError as error:
+                told = Origin(str(self.path), sheet, lambda position: position)
+                self.report.add(told, row=error.row, expected=error.expected)
+                return Grid()
+        reader, budget = self._reader(rows), self._budget
+        with contextlib.suppress(_Enough, MalformedError):
+            self._parse(part, reader.parser)
+        self._budget = budget
+        return reader.grid
+
+    def _named(self, found: Grid, origin: Origin) -> dict[str, RawColumn]:
         columns: dict[str, RawColumn] = {}
         for at in sorted(found.header):
             name = found.header[at]
@@ -162,7 +185,7 @@ class Workbook:
         for at in sorted(found.columns.keys() - found.header.keys()):
             told = Origin(origin.path, origin.table, lambda position: position)
             self.report.add(
-                told, f"column {_letters(at)}", row=1, expected="a column name", hint="the cell is empty"
+                told, f"column {letters(at)}", row=1, expected="a column name", hint="the cell is empty"
             )
         return columns
 
@@ -183,7 +206,7 @@ class Workbook:
         parts = dict(related.values())
         self._text_part = parts.get("sharedStrings")
         if "styles" in parts and _normal(parts["styles"]) in self._parts:
-            self._dates = self._date_styles(parts["styles"])
+            self._dates, self._percents = self._number_styles(parts["styles"])
 
     def _relations(self, part: str) -> dict[str, tuple[str, str]]:
         """Kind and part of what a part refers to, by its id."""
@@ -200,8 +223,8 @@ class Workbook:
             if name == "Relationship"
         }
 
-    def _date_styles(self, part: str) -> frozenset[str]:
-        """The styles, as cells name them, that show a number as a date or a time."""
+    def _number_styles(self, part: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The styles, as cells name them, that show a number as a date or a time, and as a percentage."""
         codes: dict[str, str] = {}
         styles: list[str] = []
         inside = False
@@ -215,7 +238,14 @@ class Workbook:
         built_in = {str(number) for number in _DATES}
         shown = {key for key, code in codes.items() if re.search("[dmyhs]", _NOT_CODE.sub("", code), re.I)}
         dates = (built_in - codes.keys()) | shown
-        return frozenset(str(at) for at, key in enumerate(styles) if key in dates)
+        percents = ({"9", "10"} - codes.keys()) | {
+            key for key, code in codes.items() if "%" in _NOT_CODE.sub("", code)
+        }
+        found = [
+            frozenset(str(at) for at, key in enumerate(styles) if key in wanted)
+            for wanted in (dates, percents - dates)
+        ]
+        return found[0], found[1]
 
     def _elements(self, part: str) -> list[tuple[str, dict[str, str]]]:
         """Names and attributes of the elements of a small part."""
@@ -242,11 +272,15 @@ class Workbook:
                 self._strings = reader.texts
         return self._strings
 
-    def _cells(self, part: str) -> _Grid:
-        reader = _SheetReader(self._texts, self._dates, self._early, min(CELLS, self._most))
+    def _cells(self, part: str) -> Grid:
+        reader = self._reader()
         self._parse(part, reader.parser)
         self._most -= reader.count
         return reader.grid
+
+    def _reader(self, last: int = ROWS) -> _SheetReader:
+        styles = _Styles(self._dates, self._percents, self._early)
+        return _SheetReader(self._texts, styles, min(CELLS, self._most), last)
 
     def _parse(self, part: str, parser: expat.XMLParserType) -> None:
         try:
@@ -358,19 +392,22 @@ class _Column:
 
 
 @dataclass
-class _Grid:
-    """The cells of a sheet below its header; ``rows`` are the numbers of the rows that hold something."""
+class Grid:
+    """The cells of a sheet: row 1 apart as its header; ``rows`` are the numbers of the others that hold
+    something.
+    """
 
     header: dict[int, str] = field(default_factory=dict)
     columns: dict[int, _Column] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
 
     def column(self, at: int, dates_are_text: bool) -> RawColumn:
+        """A column, null where its cells are empty."""
         found = self.columns.get(at) or _Column()
         values: list[str | None] = list(found.texts)
         kinds: list[str | None] = []
         if found.kinds:
-            plain = {"date": "any" if dates_are_text else "other"}
+            plain = {"date": "any" if dates_are_text else "other", "percent": "any"}
             said = found.kinds
             kinds = [plain.get(kind, kind) for kind in (said.get(place, "any") for place in found.places)]
         if len(values) < len(self.rows):
@@ -389,14 +426,27 @@ def _spread(values: list[str | None], places: list[int], height: int) -> list[st
     return found
 
 
-class _SheetReader:
-    """Reads the cells of a sheet as they come, row by row."""
+@dataclass(frozen=True)
+class _Styles:
+    """The styles that make a number a date or a percentage; ``early``: dates count from 1904."""
 
-    def __init__(self, texts: Callable[[], list[str]], dates: frozenset[str], early: bool, most: int) -> None:
-        self.grid = _Grid()
+    dates: frozenset[str]
+    percents: frozenset[str]
+    early: bool
+
+
+class _Enough(Exception):  # noqa: N818 (no error: the rows that were asked for have been read)
+    """The rows that were asked for have been read."""
+
+
+class _SheetReader:
+    """Reads the cells of a sheet as they come, row by row, to the row `last`."""
+
+    def __init__(self, texts: Callable[[], list[str]], styles: _Styles, most: int, last: int) -> None:
+        self.grid = Grid()
         self.count, self._most = 0, most  # cells that hold something
         self._shared: list[str] | None = None
-        self._texts, self._dates, self._early = texts, dates, early
+        self._texts, self._styles, self._last = texts, styles, last
         self._row, self._used = 0, 0  # number of the row, and of the last one that holds something
         self._at, self._kind, self._style = -1, "n", ""
         self._characters = 0
@@ -428,6 +478,8 @@ class _SheetReader:
             number = self._row + 1 if row is None else int(row) if row.isdecimal() and len(row) < 9 else 0
             if not self._row < number <= ROWS:
                 raise MalformedError(f"rows in order, from 1 to {ROWS:,}")
+            if number > self._last:
+                raise _Enough
             self._row, self._at = number, -1
         elif name == "rPh":
             self._aside += 1
@@ -503,13 +555,14 @@ class _SheetReader:
             return raw, "date"
         if kind != "n":
             return raw, "other"
-        if self._style in self._dates:
+        if self._style in self._styles.dates:
             return self._date(raw), "date"
-        return _number(raw)
+        text, kind = _number(raw)
+        return text, "percent" if kind == "any" and self._style in self._styles.percents else kind
 
     def _date(self, raw: str) -> str:
         try:
-            days = timedelta(days=float(raw) + (1462 if self._early else 0))
+            days = timedelta(days=float(raw) + (1462 if self._styles.early else 0))
             moment = datetime(1899, 12, 30) + timedelta(seconds=round(days.total_seconds()))
         except (ValueError, OverflowError):
             return raw
@@ -529,7 +582,8 @@ class _Letters(dict[str, int]):
         return at - 1
 
 
-def _letters(at: int) -> str:
+def letters(at: int) -> str:
+    """The letters of a column, by its position from 0."""
     text = ""
     at += 1
     while at:

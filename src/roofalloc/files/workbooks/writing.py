@@ -6,7 +6,7 @@ import io
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,7 +26,7 @@ Style = Literal["text", "money", "whole", "number"]
 Value = str | Number | bool | None
 
 _FORMATS = {"text": "@", "money": "#,##0.00", "whole": "0", "number": "General"}
-_OLD = datetime(2000, 1, 1)  # bytes follow from what is written alone
+OLD = datetime(2000, 1, 1)  # bytes follow from what is written alone
 _WIDEST = 60
 
 
@@ -130,7 +130,7 @@ def _workbook(pages: Sequence[Page]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         options = {"constant_memory": True, "tmpdir": folder, "strings_to_urls": False}
         with xlsxwriter.Workbook(data, options) as book:
-            book.set_properties({"created": _OLD})
+            book.set_properties({"created": OLD})
             formats = {style: book.add_format({"num_format": code}) for style, code in _FORMATS.items()}
             head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8F1EC", "num_format": "@"})
             for page in pages:
@@ -200,11 +200,15 @@ def _write_text(sheet: Any, row: int, at: int, value: str, format_: Any = None) 
 
 def _width(field: Field) -> float:
     """Width of a column, in characters, by its name and its first values."""
-    shown: Callable[[Any], int] = lambda value: sum(map(_wide, str(value)))  # noqa: E731
-    most = max((shown(value) for value in field.values[:500] if value is not None), default=0)
+    most = max((shown_width(value) for value in field.values[:500] if value is not None), default=0)
     if field.style == "money":
         most = int(most * 4 / 3) + 2  # commas and cents
-    return min(max(most, shown(field.name), 8), _WIDEST) + 2
+    return min(max(most, shown_width(field.name), 8), _WIDEST) + 2
+
+
+def shown_width(value: object) -> int:
+    """How wide a value is shown, in characters: those of Chinese take two."""
+    return sum(map(_wide, str(value)))
 
 
 def _wide(character: str) -> int:
