@@ -25,12 +25,13 @@ ALONE = ("greedy", "by-hand", pytest.param("local-search", marks=pytest.mark.slo
 def digest(instance: Instance, folder: Path, solver: str, threads: int | None) -> str:
     """Names the bytes of the plan of a run that ends by itself."""
     result = ra.solve(instance, solver, threads=threads)
+    assert result.status in ("optimal", "feasible")
     assert result.stopped in ("proved", "gap", "ended")
     ra.write_plan(result, folder / "plan", instance)
     return hashlib.sha256((folder / "plan" / "plan.json").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("number", [pytest.param(2, marks=pytest.mark.slow), 7])
+@pytest.mark.parametrize("number", [3, 6, 11])
 @pytest.mark.parametrize("solver", ["highs", "prices"])
 def test_threads_leave_the_plan_as_it_is(solver: str, number: int, tmp_path: Path) -> None:
     with leading(solver == "prices"):
@@ -59,7 +60,7 @@ def test_a_town_has_the_same_plan_on_any_number_of_threads(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_the_order_of_sets_decides_nothing(tmp_path: Path) -> None:
     hamlet = tmp_path / "hamlet.json"
-    ra.write(varied(7), hamlet)
+    ra.write(varied(6), hamlet)
     plans = set()
     for seed in ("1", "2"):
         out = tmp_path / f"{seed}.plan"
