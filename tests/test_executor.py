@@ -39,6 +39,7 @@ def instance() -> Iterator[Instance]:
         patch.setitem(SCALES, "province", small)
         patch.setattr(prices, "LARGE", 0)
         patch.setattr(blocks, "BLOCK_ARCS", 100)
+        patch.setattr(blocks, "FEW_BLOCKS", 1)
         patch.setattr(
             blocks, "FEW_STRADDLING", 1.0
         )  # connection points of several cities part them all the same

@@ -56,6 +56,7 @@ def leading(arcs: int = ONE) -> Iterator[list[Stage]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prices, "LARGE", 0)
         patch.setattr(blocks, "BLOCK_ARCS", arcs)
+        patch.setattr(blocks, "FEW_BLOCKS", 1)
         patch.setattr(engine, "solve", watched)
         yield led
 
@@ -250,6 +251,7 @@ def evaluated(problem: Problem, stage: Stage, arcs: int, draw: np.random.Generat
     """Blocks of a field, and its bound at random prices."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ARCS", arcs)
+        patch.setattr(blocks, "FEW_BLOCKS", 1)
         patch.setattr(blocks, "FEW_STRADDLING", 0.0)
         field = build_field(problem, stage)
     village = draw.uniform(0, 2, problem.n_villages)
@@ -326,6 +328,7 @@ def test_shares_divide_what_there_is_and_join_to_the_same_plan() -> None:
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ARCS", MANY)
+        patch.setattr(blocks, "FEW_BLOCKS", 1)
         field = build_field(problem, stage)
     shares = cut(problem, stage, field.blocks, plan)
     assert len(shares) > 2
@@ -423,6 +426,7 @@ def test_parts_of_the_country_are_paid_side_by_side_as_one_after_the_other() -> 
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ARCS", MANY)
+        patch.setattr(blocks, "FEW_BLOCKS", 1)
         field = build_field(problem, stage)
     part = np.zeros(problem.n_villages, np.int64)
     for b, block in enumerate(field.blocks):

@@ -474,7 +474,8 @@ def loose(problem: Problem) -> Bools:
 
 def covering(problem: Problem) -> bool:
     """Whether most options are `loose`: who is covered decides, as in covering problems, not what is paid."""
-    return bool(not problem.limits_links and 2 * loose(problem).sum() > problem.n_options)
+    paying = np.isin(problem.option_roof, problem.arc_tail)
+    return bool(not problem.limits_links and 2 * (loose(problem) & paying).sum() > paying.sum())
 
 
 def _whose(problem: Problem, options: Bools) -> Bools:

@@ -20,6 +20,7 @@ from roofalloc.problem import RATE, WEIGHT, Bools, Floats, Ints, Problem, Stage
 
 MOST_COMBINATIONS = 20_000  # of one connection point; beyond, its limit is a resource with a price
 BLOCK_ARCS = 20_000  # arcs from which a block is worth its own call
+FEW_BLOCKS = 8  # of that size: up to so much all is one, for which a master can be solved
 FEW_STRADDLING = 0.03  # of all points
 NO_LIMIT = 2**62
 
@@ -225,7 +226,7 @@ def _straddling(problem: Problem) -> Bools:
     their options all the same.
     """
     none = np.zeros(problem.n_points, bool)
-    if not problem.n_points or len(problem.arc_tail) < 2 * BLOCK_ARCS:
+    if not problem.n_points or len(problem.arc_tail) < FEW_BLOCKS * BLOCK_ARCS:
         return none
     n = problem.first_village + problem.n_villages
     graph = sp.csr_matrix(
@@ -266,12 +267,13 @@ def _blocks(
     count, label = connected_components(graph, directed=False)
     arcs_in = np.bincount(label[problem.arc_tail], minlength=count)
     weight = arcs_in + np.bincount(label[: problem.n_roofs], minlength=count)
+    enough = BLOCK_ARCS if weight.sum() > FEW_BLOCKS * BLOCK_ARCS else np.inf
     block_of = np.zeros(count, np.int64)
     filled, at = 0, 0
     for c in np.flatnonzero(weight > 0).tolist():
         block_of[c] = at
         filled += int(weight[c])
-        if filled >= BLOCK_ARCS:
+        if filled >= enough:
             at, filled = at + 1, 0
     n_blocks = at + (filled > 0)
     node_block = block_of[label[:n_nodes]]

@@ -133,6 +133,8 @@ class Best:
             why = "cancelled"
         elif not self.closed and self.run.seconds_left <= 0:
             why = "time"
+        elif not self.closed:
+            why = "ended"
         return Answer(None, self.bound if math.isfinite(self.bound) else None, why, message=self.failure)
 
 
