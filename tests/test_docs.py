@@ -1,9 +1,14 @@
-"""The pages in docs stay true: their example runs, and they name every column there is."""
+"""The pages in docs stay true: their examples run, and they name every column there is."""
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
+import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +19,7 @@ from roofalloc import columns as c
 from roofalloc.bench.store import SCHEMA
 from roofalloc.cli import run
 from roofalloc.files import plans
-from roofalloc.problem import Stage, compile_problem
-from roofalloc.solvers.base import Run
+from roofalloc.solvers import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 FORMAT = (DOCS / "format.md").read_text(encoding="utf-8")
@@ -130,14 +134,91 @@ def test_the_page_on_the_benchmark_names_every_column_and_outcome() -> None:
     assert named == set(SCHEMA) - {"key"}
 
 
-def test_the_variant_of_the_page_on_the_benchmark_runs() -> None:
-    page = (DOCS / "bench.md").read_text(encoding="utf-8")
-    code = re.search(r"```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert code
+# --- pages whose blocks run -------------------------------------------------------------------------------
+
+EXAMPLES = re.compile(r"(?:`([\w./-]+)`:\n\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SAME = doctest.OutputChecker()
+
+
+def run_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run the blocks of a page in order: write files, run commands and code, and compare what they print.
+
+    In what is printed ``...`` stands for anything, as in doctests.
+    """
     names: dict[str, Any] = {}
-    exec(compile(code[1], "bench.md", "exec"), names)
-    problem = compile_problem(ra.generate("hamlet", 1))
-    told: list[object] = []
-    run_ = Run(report=lambda plan, bound: told.append(plan))
-    assert names["solve"](problem, Stage(0, problem.stages[0]), run_).stopped == "ended"
-    assert len(told) == 1
+    printed = ""
+    for file, language, text in EXAMPLES.findall((DOCS / name).read_text(encoding="utf-8")):
+        if file:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).write_text(text, encoding="utf-8")
+        elif language == "console":
+            for command, wanted in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+                words = shlex.split(command)
+                assert words[0] == "roofalloc"
+                code = run(words[1:])
+                out, err = capsys.readouterr()
+                same(wanted, err if code else out, command)
+        elif language == "python":
+            exec(compile(text, name, "exec"), names)
+            printed = capsys.readouterr().out
+        elif language == "text":
+            same(text, printed, name)
+
+
+def same(wanted: str, printed: str, by: str) -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert SAME.check_output(wanted, printed, flags), f"{by} prints\n{printed}\ninstead of\n{wanted}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["tutorial-planner.md", "tutorial-developer.md"])
+def test_a_tutorial_comes_out_as_it_says(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page, capsys)
+
+
+@pytest.mark.slow
+def test_the_solver_of_the_page_is_found_solves_and_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What ``pip install -e`` does, without pip: the folder on the path, with its entry points."""
+    page = (DOCS / "adding-a-solver.md").read_text(encoding="utf-8")
+    project = tomllib.loads(next(text for file, _, text in EXAMPLES.findall(page) if "pyproject" in file))
+    about = tmp_path / "by-lot" / "by_lot-1.0.dist-info"
+    about.mkdir(parents=True)
+    points = project["project"]["entry-points"]["roofalloc.solvers"]
+    rows = "".join(f"{name} = {home}\n" for name, home in points.items())
+    (about / "entry_points.txt").write_text(f"[roofalloc.solvers]\n{rows}", encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: by-lot\nVersion: 1.0\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(about.parent))
+    monkeypatch.syspath_prepend(about.parent)
+    registry._plugged_in.cache_clear()
+    try:
+        run_page("adding-a-solver.md", capsys)
+    finally:
+        registry._plugged_in.cache_clear()
+        sys.modules.pop("by_lot", None)
+
+
+@pytest.mark.slow
+def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("furo", reason="the extra docs is not installed")
+    line = [sys.executable, "-m", "sphinx", "-W", "-q", "-d", str(tmp_path / "trees"), str(DOCS)]
+    built = subprocess.run([*line, str(tmp_path / "html")], capture_output=True, text=True, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    model = (tmp_path / "html" / "model.html").read_text(encoding="utf-8")
+    assert model.count('class="math') > 100
+    fetched = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(\w+:)?//[^"]*"', model)
+    assert fetched == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = (DOCS / "api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)", reference, re.MULTILINE))
+    named |= set(re.findall(r"`(?:roofalloc\.)?(\w+)`", reference))
+    short = {name.rpartition(".")[2] for name in named}
+    assert set(ra.__all__) - {"__version__"} <= short
+    assert set(ra.solvers.__all__) <= short

@@ -115,7 +115,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The switches of the contract, each off by default."""
+    """What is asked for: the objective, what must be kept, and the switches, each off by default.
+
+    Attributes
+    ----------
+    max_distance_km : a roof pays villages at most so far away [km]
+    max_roofs_per_village, max_villages_per_roof : so many paying links at most
+    min_payment : a roof pays a village nothing or at least this [fen a year]
+    objective : terms, most important first
+    require : floors on people reached
+    limits : ceilings on what is new
+    """
 
     max_distance_km: Decimal | None = None
     max_roofs_per_village: int | None = None
@@ -136,6 +146,10 @@ class Instance:
 
     Attributes
     ----------
+    name, currency, notes : as in the files
+    regions, sources, connection_points, roofs, options, villages, households, links : tables
+    policy : what is asked for
+    assumptions : from which options without capital or income were derived, by the names of the files
     warnings : what is odd but allowed, e.g. given links that disagree with ``serves``
     """
 

@@ -37,8 +37,9 @@ class TermResult:
     ``value`` is exact and in the unit of the file: people (weighted), villages, links, a share for
     ``fairness``, yuan for ``-capital`` (written positive, so its bounds are lower bounds).
 
-    ``bound`` is the best known, ``certified_bound`` what the certificate proves alone, both rounded as
-    section 3 of the contract says; None where nothing is known. ``gap`` = |bound - value| / max(1, |value|).
+    ``bound`` is the best known, ``certified_bound`` what the certificate proves alone, both rounded to the
+    step of the term (whole people, a fen, ...; docs/decisions.md); None where nothing is known. ``gap`` is
+    ``|bound - value| / max(1, |value|)``.
     """
 
     term: str
@@ -165,9 +166,23 @@ class Totals:
 class Plan:
     """The decisions, their totals, what is claimed of them and the certificates: ``plan.json``.
 
-    ``built`` has a row for every roof with a station (columns `BUILT`), ``financing`` one for each
-    (roof, source) drawn on, ``payments`` one for each (roof, village) with amount > 0; ``households``
-    and ``collectives`` are who is reached. All are sorted by their keys.
+    Tables are polars frames, sorted by their keys; money in fen, power in watts.
+
+    Attributes
+    ----------
+    instance_name, instance_sha256 : of the instance that it plans
+    status : ``"optimal"``, ``"feasible"``, ``"infeasible"`` or ``"no_plan"``
+    objective : a `TermResult` for each term, in the order of the policy; empty without a plan
+    built : a row for every roof with a station, operating ones too: roof, option, watts, capital, income and
+        debt_service (a year)
+    financing : roof, source, amount: what is drawn
+    payments : roof, village, amount a year; amounts above 0, each pair once
+    households : household, count: who is reached
+    collectives : village: whose collectives are reached
+    totals : sums of all this
+    certificates : prices that prove the certified bounds, one for a term
+    conflict : of an infeasible instance, what cannot stand together; the keys are those of docs/format.md
+    solver : name, version, seed and options of who found it
     """
 
     instance_name: str

@@ -140,39 +140,39 @@ class Problem:
     """See the module. Shapes: R roofs, K options, S sources, V villages, C classes, D draws, A arcs."""
 
     instance: Instance
-    roof_row: Ints  # (R,) row in instance.roofs
-    must: Bools  # (R,) committed or operating: exactly one option
-    new: Bools  # (R,) candidate or committed: its capital needs sources
-    option_row: Ints  # (K,) row in instance.options
-    option_roof: Ints  # (K,)
-    option_ptr: Ints  # (R+1,)
-    watts: Ints  # (K,)
-    capital: Ints  # (K,) fen; 0 for operating roofs
-    income: Ints  # (K,) fen a year
-    point: Ints  # (R,) connection point, -1 for none
-    point_limit: Ints  # (P,) W
-    source_amount: Ints  # (S,) fen
-    source_rate: Ints  # (S,) 1e-9
-    source_share: Ints  # (S,) 1e-6
-    draw_roof: Ints  # (D,) pairs (new roof, source it may draw on), by roof
-    draw_source: Ints  # (D,)
-    class_village: Ints  # (C,)
-    need: Ints  # (C,) fen a year
-    people: Ints  # (C,) heads of one demand
-    weight: Ints  # (C,) 1e-3
-    priority: Ints  # (C,)
-    count: Ints  # (C,)
-    collective: Bools  # (C,)
-    member_ptr: Ints  # (C+1,) into the two below
-    member_row: Ints  # row in instance.households, or of the village for a collective
+    roof_row: Ints  #: (R,) row in instance.roofs
+    must: Bools  #: (R,) committed or operating: exactly one option
+    new: Bools  #: (R,) candidate or committed: its capital needs sources
+    option_row: Ints  #: (K,) row in instance.options
+    option_roof: Ints  #: (K,)
+    option_ptr: Ints  #: (R+1,)
+    watts: Ints  #: (K,)
+    capital: Ints  #: (K,) fen; 0 for operating roofs
+    income: Ints  #: (K,) fen a year
+    point: Ints  #: (R,) connection point, -1 for none
+    point_limit: Ints  #: (P,) W
+    source_amount: Ints  #: (S,) fen
+    source_rate: Ints  #: (S,) 1e-9
+    source_share: Ints  #: (S,) 1e-6
+    draw_roof: Ints  #: (D,) pairs (new roof, source it may draw on), by roof
+    draw_source: Ints  #: (D,)
+    class_village: Ints  #: (C,)
+    need: Ints  #: (C,) fen a year
+    people: Ints  #: (C,) heads of one demand
+    weight: Ints  #: (C,) 1e-3
+    priority: Ints  #: (C,)
+    count: Ints  #: (C,)
+    collective: Bools  #: (C,)
+    member_ptr: Ints  #: (C+1,) into the two below
+    member_row: Ints  #: row in instance.households, or of the village for a collective
     member_count: Ints
     n_villages: int
     n_hubs: int
-    arc_tail: Ints  # (A,) nodes: roofs, then hubs (regions), then villages
-    arc_head: Ints  # (A,)
+    arc_tail: Ints  #: (A,) nodes: roofs, then hubs (regions), then villages
+    arc_head: Ints  #: (A,)
     ceilings: tuple[Ceiling, ...]
     floors: tuple[FloorRow, ...]
-    shares: tuple[tuple[str, Bools, int], ...]  # regions below the roots: id, classes, heads (> 0)
+    shares: tuple[tuple[str, Bools, int], ...]  #: regions below the roots: id, classes, heads (> 0)
 
     # --- sizes -------------------------------------------------------------------------------------
     @property

@@ -62,8 +62,14 @@ LEFT_BEHIND = "the solver did not stop in time, and was left behind"
 class Progress:
     """Where a run stands; what ``on_progress`` is called with.
 
-    ``phase`` is "compile", "relax", "start", "search" or "check"; value, bound and gap are of ``term``,
-    as a plan reports them; ``people`` are the heads that the best plan so far reaches.
+    Attributes
+    ----------
+    seconds : since the run began
+    phase : ``"compile"``, ``"relax"``, ``"start"``, ``"search"`` or ``"check"``
+    term : of the objective, the one in work
+    value, bound, gap : of this term, as a plan reports them; None while unknown
+    people : heads that the best plan so far reaches
+    plan_improved : whether it is better than when this was last called
     """
 
     seconds: float

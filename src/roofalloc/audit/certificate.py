@@ -35,7 +35,7 @@ __all__ = [
 
 
 def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()) -> Bound:
-    """The bound that prices prove on a term, exactly, by the formula of the contract (section 2).
+    """The bound that prices prove on a term, exactly, by the formula of docs/model.md.
 
     The term is maximised, so ``-capital`` and ``-links`` are bounded as negative numbers; `rounded_bound`
     gives the figure that a plan file shows. The connection points' options are combined exactly
@@ -46,7 +46,7 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     Parameters
     ----------
     instance : the instance
-    certificate : prices; its ``term`` is one of the contract's, or ``"feasibility"``, where a
+    certificate : prices; its ``term`` is one of the objective's, or ``"feasibility"``, where a
         bound below 0 proves that there is no plan
     held : values of the terms before it in the policy's objective, as a plan file shows them (yuan,
         positive, for ``-capital``); each is held to within its tolerance. Needed only where they are priced

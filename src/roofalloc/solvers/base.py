@@ -38,7 +38,7 @@ class Run:
 
     Attributes
     ----------
-    gap : relative gap at which to stop, |bound - value| / max(1, |value|)
+    gap : relative gap at which to stop, ``|bound - value| / max(1, |value|)``
     deadline : `time.monotonic` second at which to stop, or None
     seed, threads : for the back end; threads None is the back end's choice
     start : a plan to begin with, exact and feasible for the stage, or None
