@@ -85,7 +85,9 @@ def _fields(app: Sphinx, what: str, name: str, obj: object, options: object, lin
         if written and written[-1]:
             written.append("")
         if title == "Returns":
-            words = re.sub(r"^[\w ]+ : ", "", " ".join(line.strip() for line in body if line))
+            of_type = len(body) > 1 and " : " not in body[0] and body[1].startswith(" ")
+            words = " ".join(line.strip() for line in (body[1:] if of_type else body))
+            words = re.sub(r"^[\w ]+ : ", "", words)
             written.append(f":returns: {words}")
         else:
             for subject, parts in _entries(body):

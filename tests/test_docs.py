@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import json
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,21 @@ def test_every_public_name_is_in_the_reference() -> None:
     short = {name.rpartition(".")[2] for name in named}
     assert set(ra.__all__) - {"__version__"} <= short
     assert set(ra.solvers.__all__) <= short
+
+
+def test_every_entry_of_the_reference_says_what_its_arguments_are() -> None:
+    module, lacking = "", []
+    for kind, name in re.findall(
+        r"^\.\. (\w+):: ([\w.]+)", (DOCS / "api.md").read_text(encoding="utf-8"), re.M
+    ):
+        if kind == "currentmodule":
+            module = name
+        elif kind == "autofunction":
+            home, _, short = (name if name.startswith("roofalloc.") else f"{module}.{name}").rpartition(".")
+            function = getattr(import_module(home), short)
+            told = re.findall(r"^ *([\w, ]+) : ", function.__doc__, re.MULTILINE)
+            named = {one for names in told for one in re.split(", *", names)}
+            lacking += [
+                f"{home}.{short}: {one}" for one in inspect.signature(function).parameters if one not in named
+            ]
+    assert lacking == []

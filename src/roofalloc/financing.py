@@ -88,6 +88,11 @@ def annuity_rate(interest: int, years: int) -> int:
     int
         Rate a year [1e-9], rounded up, computed exactly.
 
+    Raises
+    ------
+    UsageError
+        for interest below 0 or years below 1.
+
     Examples
     --------
     >>> annuity_rate(49_000_000, 15)  # 4.9 % over 15 years
@@ -126,6 +131,11 @@ def debt_service_array(amounts: NDArray[np.int64], rates: NDArray[np.int64]) -> 
     Returns
     -------
     ndarray of int64, shape (n_roofs,) [fen]
+
+    Raises
+    ------
+    UsageError
+        for a rate out of range.
     """
     f = np.asarray(amounts, np.int64)
     r = np.asarray(rates, np.int64)
@@ -137,14 +147,28 @@ def debt_service_array(amounts: NDArray[np.int64], rates: NDArray[np.int64]) -> 
 
 
 def share_cap(max_share: int, capital: int) -> int:
-    """Most that a source lends to a station: ceil(max_share x capital) [fen]; `max_share` in 1e-6."""
+    """Most that a source lends to a station: ceil(max_share x capital) [fen].
+
+    Parameters
+    ----------
+    max_share : of the source [1e-6]
+    capital : of the station [fen]
+    """
     return -(-max_share * capital // SHARE)
 
 
 def degradation_factor(degradation: Decimal, horizon: Decimal | int) -> Fraction:
-    """Share of the first year's yield that is left in year `horizon`: (1 - degradation)^(horizon - 1), exact.
+    """Share of the first year's yield that is left in a later one: (1 - degradation)^(horizon - 1), exact.
 
-    Raises `UsageError` where degradation is outside [0, 1] or horizon is not a whole number from 1 to 1000.
+    Parameters
+    ----------
+    degradation : share of the yield lost a year, 0 to 1
+    horizon : the year, counted from 1; whole, up to 1000
+
+    Raises
+    ------
+    UsageError
+        for a degradation or horizon out of range.
     """
     if not 0 <= degradation <= 1:
         raise UsageError(f"degradation is {degradation}, expected 0 to 1")
@@ -162,14 +186,27 @@ def yield_kwh(watts: int, kwh_per_kw: Decimal, degradation: Decimal = Decimal(0)
     kwh_per_kw : yield of the first year [kWh/kW]
     degradation : share of the yield lost a year
     year : counted from 1
+
+    Raises
+    ------
+    UsageError
+        for a degradation or year out of range.
     """
     return Fraction(watts, WATTS) * Fraction(kwh_per_kw) * degradation_factor(degradation, year)
 
 
 def derived_capital(watts: int, assumptions: Mapping[str, Decimal]) -> int:
-    """Capital of a station of `watts` under `assumptions`: ceil(kw x cost_per_kw) [fen].
+    """Capital of a station: ceil(kw x cost_per_kw) [fen].
 
-    Raises `MissingAssumptionError` where a key of `CAPITAL_KEYS` is absent.
+    Parameters
+    ----------
+    watts : size of the station
+    assumptions : ``cost_per_kw`` [yuan/kW]
+
+    Raises
+    ------
+    MissingAssumptionError
+        where it is absent.
     """
     (cost,) = _require(assumptions, CAPITAL_KEYS)
     per_watt = _fen_per_watt(cost)
@@ -177,29 +214,45 @@ def derived_capital(watts: int, assumptions: Mapping[str, Decimal]) -> int:
 
 
 def derived_income(watts: int, assumptions: Mapping[str, Decimal]) -> int:
-    """Guaranteed yearly income of a station of `watts`, after running cost and before debt service [fen].
+    """Guaranteed yearly income of a station, after running cost and before debt service [fen].
 
     floor(kw x (kwh_per_kw x (1 - degradation)^(horizon - 1) x tariff - running_cost_per_kw)): what the
     last and weakest year of the horizon still earns. Negative where running cost eats more than the yield.
 
-    Raises `MissingAssumptionError` where a key of `INCOME_KEYS` is absent.
+    Parameters
+    ----------
+    watts : size of the station
+    assumptions : by the names of the files, in yuan, kW and kWh
+
+    Raises
+    ------
+    MissingAssumptionError
+        where one that the formula names is absent.
     """
     per_watt = _income_per_watt(*_require(assumptions, INCOME_KEYS))
     return watts * per_watt.numerator // per_watt.denominator
 
 
 def payback_years(capital: int, income: int) -> Fraction | None:
-    """Years until a yearly `income` [fen] has returned `capital` [fen], without interest; None: never."""
+    """Years until the income has returned the capital, without interest; None: never.
+
+    Parameters
+    ----------
+    capital : paid now [fen]
+    income : a year [fen]
+    """
     if income > 0:
         return Fraction(capital, income)
     return Fraction(0) if capital <= 0 else None
 
 
 def net_present_value(capital: int, income: int, interest: int, years: int) -> Fraction:
-    """Worth today of `income` at the end of each of `years` years, less `capital` paid now, exact [fen].
+    """Worth today of an income at the end of each year, less the capital paid now, exact [fen].
 
     Parameters
     ----------
+    capital : paid now [fen]
+    income : a year [fen]
     interest : discount rate a year [1e-9]
     years : number of payments, at least 0
     """

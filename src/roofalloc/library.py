@@ -119,7 +119,11 @@ class Entry:
 
 
 def home(path: str | os.PathLike[str]) -> Path:
-    """The nearest folder with an index, at or above `path`.
+    """The nearest folder with an index, at or above a path.
+
+    Parameters
+    ----------
+    path : of a library, or of something in it
 
     Raises
     ------
@@ -170,6 +174,11 @@ def entries(folder: str | os.PathLike[str] = "instances") -> tuple[Entry, ...]:
 
 def find(folder: str | os.PathLike[str], name: str) -> Entry:
     """The instance of that name.
+
+    Parameters
+    ----------
+    folder : of the library
+    name : as in the index
 
     Raises
     ------
@@ -303,7 +312,17 @@ def _index(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_best(folder: str | os.PathLike[str]) -> Best:
-    """What is known of each instance, by name: ``best_known.json``; nothing where there is no such file."""
+    """What is known of each instance, by name: ``best_known.json``; nothing where there is no such file.
+
+    Parameters
+    ----------
+    folder : of the library
+
+    Raises
+    ------
+    InstanceError
+        with every fault of the file at once.
+    """
     path = home(folder) / BEST
     if not path.exists():
         return {}
@@ -344,13 +363,24 @@ _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18}|/[1-9]\d{0,17})?([eE][+-]?\d{1,2})?
 
 
 def known(best: Best, entry: Entry) -> dict[str, Any] | None:
-    """What is known of an instance of the library; None where it is of another instance of that name."""
+    """What is known of an instance of the library; None where it is of another instance of that name.
+
+    Parameters
+    ----------
+    best : as `read_best` gives it
+    entry : of the instance
+    """
     found = best.get(entry.name)
     return found if found is not None and found["sha256"] == entry.sha256 else None
 
 
 def write_best(folder: str | os.PathLike[str], best: Best) -> None:
     """Write ``best_known.json``, in full or not at all.
+
+    Parameters
+    ----------
+    folder : of the library
+    best : what `read_best` gives, perhaps improved
 
     Raises
     ------
@@ -362,7 +392,12 @@ def write_best(folder: str | os.PathLike[str], best: Best) -> None:
 
 
 def unknown(instance: Instance) -> dict[str, Any]:
-    """What is known of an instance of which nothing is known."""
+    """What is known of an instance of which nothing is known.
+
+    Parameters
+    ----------
+    instance : whose terms are listed
+    """
     terms = [
         {"term": t.term, "value": None, "bound": None, "proof": None, "by": None}
         for t in instance.policy.objective

@@ -39,7 +39,8 @@ class TermResult:
 
     ``bound`` is the best known, ``certified_bound`` what the certificate proves alone, both rounded to the
     step of the term (whole people, a fen, ...; docs/decisions.md); None where nothing is known. ``gap`` is
-    ``|bound - value| / max(1, |value|)``.
+    ``|bound - value| / max(1, |value|)``. ``proof`` is ``"certificate"`` where the certificate alone leaves
+    no better value, else ``"search"``; ``status`` is ``"optimal"`` or ``"feasible"``.
     """
 
     term: str

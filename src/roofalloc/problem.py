@@ -38,17 +38,32 @@ MOST_DEBT = 2**62  # fen; all incomes together are less
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A limit on new capital [fen] or new power [W] of the options in ``options`` (bool, (n_options,))."""
+    """A limit on what is new.
+
+    Attributes
+    ----------
+    position : in the policy's ``limits``
+    kind : ``"capital"`` or ``"watts"``
+    amount : [fen] or [W]
+    options : (n_options,) which it counts
+    """
 
     position: int
-    kind: str  # "capital" or "watts"
+    kind: str
     amount: int
     options: Bools
 
 
 @dataclass(frozen=True)
 class FloorRow:
-    """At least ``people`` heads among the classes in ``classes`` (bool, (n_classes,))."""
+    """A floor on who is reached.
+
+    Attributes
+    ----------
+    position : in the policy's ``require``
+    people : heads, at least
+    classes : (n_classes,) which it counts
+    """
 
     position: int
     people: int
@@ -59,8 +74,12 @@ class FloorRow:
 class Held:
     """An earlier term kept at ``level``: value >= level for what is maximised, <= level for -capital, -links.
 
-    ``value`` is what it reached, ``level`` that less (or plus) the term's tolerance, both in the term's
-    file unit (people, villages, links, a share; yuan for -capital).
+    Attributes
+    ----------
+    position : in the policy's objective
+    term : the term
+    value : what it reached, in its file unit (people, villages, links, a share; yuan for -capital)
+    level : that less (or plus) the term's tolerance
     """
 
     position: int
@@ -71,7 +90,14 @@ class Held:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the lexicographic optimisation: the term in work, and the earlier ones held."""
+    """One step of the lexicographic optimisation.
+
+    Attributes
+    ----------
+    position : in the policy's objective
+    term : in work
+    held : the earlier ones
+    """
 
     position: int
     term: Term
@@ -100,7 +126,12 @@ class Choice:
 class Decisions:
     """Exact decisions: integer fen, every constraint met once `settle` has made them.
 
-    ``option`` (n_roofs,), ``reached`` (n_classes,), ``draws`` (n_draws,), payments as three arrays.
+    Attributes
+    ----------
+    option : (n_roofs,) option of each roof, -1 for none
+    reached : (n_classes,) how many demands of each class
+    draws : (n_draws,) fen on each pair of `Problem.draw_roof`, `draw_source`
+    pay_roof, pay_village, pay_amount : (n_payments,) who pays whom how much, fen a year
     """
 
     option: Ints
@@ -368,7 +399,7 @@ class Problem:
         return -value if term.term in ("-capital", "-links") else value
 
     def value(self, term: Term, decisions: Decisions) -> Fraction:
-        """Exact value of a term as the contract reports it (-capital in yuan and positive)."""
+        """Exact value of a term as a plan reports it (-capital in yuan and positive)."""
         if term.term == "-capital":
             built = decisions.option[self.new & (decisions.option >= 0)]
             return Fraction(int(self.capital[built].sum()), 100)

@@ -8,13 +8,17 @@ An instance has four interchangeable forms, told apart by path: ``NAME.json`` (o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+import polars as pl
+
 from ..canonical import chunks
-from ..errors import InstanceError, UsageError
+from ..columns import TABLES
+from ..errors import InstanceError, UsageError, printable
 from ..instance import Instance
 from ..plan import Plan, Result
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
@@ -52,7 +56,26 @@ def read(path: str | os.PathLike[str]) -> Instance:
         )
         report.raise_if_any()
         raise
-    return validated(raw, str(path), report, format_required=path.is_file())
+    found = validated(raw, str(path), report, format_required=path.is_file())
+    if path.is_dir() and any(path.glob("*.csv")):
+        found = replace(found, warnings=(*found.warnings, *_run_by_spreadsheets(found)))
+    return found
+
+
+def _run_by_spreadsheets(instance: Instance) -> Iterator[str]:
+    """Warnings of texts that a spreadsheet would run as a formula: CSV holds them as they are."""
+    for table in TABLES:
+        frame = getattr(instance, table)
+        for column in () if frame is None else frame.select(pl.col(pl.String)).get_columns():
+            odd = column.filter(
+                column.str.contains(r"^[=+\-@\t\r]") & ~column.str.contains(r"^[+-]?[0-9.]+$")
+            )
+            if len(odd):
+                more = f", and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+                yield (
+                    f"{table}, {column.name}: {printable(odd[0][:80])!r}{more}: a spreadsheet that opens the "
+                    "CSV would run it as a formula"
+                )
 
 
 def _unreadable(path: Path, error: OSError, report: Report) -> InstanceError:
@@ -90,6 +113,7 @@ def write(
 
     Parameters
     ----------
+    instance : a valid one
     path : ``NAME.json``, ``NAME.json.gz``, ``NAME.xlsx``, or a folder: an instance folder of that name is
         replaced, any other is refused
     tables : of a folder; by default Parquet where its name ends in ``.parquet``, else CSV
@@ -130,6 +154,7 @@ def write_plan(result: Result | Plan, path: str | os.PathLike[str], instance: In
 
     Parameters
     ----------
+    result : of a run, or a plan alone
     path : a folder, or ``NAME.xlsx``; an earlier plan of that name is replaced, anything else refused
     instance : of the plan; with it also the table ``ledger``, which station pays which household
 

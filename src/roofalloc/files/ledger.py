@@ -18,6 +18,11 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     with m payments and n reached has at most m + n rows, each household gets its need in full and each
     station pays what the plan says. What is paid beyond the needs stands without a household.
 
+    Parameters
+    ----------
+    instance : of the plan
+    plan : a sound one
+
     Returns
     -------
     DataFrame

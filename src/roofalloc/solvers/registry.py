@@ -132,6 +132,10 @@ def variants() -> dict[str, Variant]:
 def get(name: str) -> Variant:
     """The variant of a name.
 
+    Parameters
+    ----------
+    name : as in ``solve(solver=...)``
+
     Raises
     ------
     UsageError : no variant has this name; the message lists the names there are
@@ -151,6 +155,10 @@ def installed(variant: Variant) -> bool:
 
 def load(variant: Variant) -> Solve:
     """Import the function of a variant.
+
+    Parameters
+    ----------
+    variant : a row of the registry
 
     Raises
     ------

@@ -55,6 +55,7 @@ def maximal_covering(
     p_facilities : 0 to n_facilities
     predefined : positions of facilities that must be chosen; they count among the p
     demands, facilities : ids; absent: the numbers from 1
+    name : of the instance
 
     Returns
     -------
@@ -108,7 +109,7 @@ def location_set_covering(
 
     Parameters
     ----------
-    cost_matrix, service_radius, predefined, demands, facilities : see `maximal_covering`
+    cost_matrix, service_radius, predefined, demands, facilities, name : see `maximal_covering`
 
     Raises
     ------
@@ -143,6 +144,7 @@ def set_covering(costs: Iterable[Any], rows: Sequence[Iterable[int]], *, name: s
     costs : (n_columns,) at least 0. Decimals of more than two places are multiplied by one power of ten,
         which the notes name
     rows : for each row the positions of the columns that cover it
+    name : of the instance
 
     Returns
     -------
@@ -181,6 +183,7 @@ def budgeted_coverage(
     rows : for each element the positions of the sets that hold it
     budget : in the unit of costs
     weights : (n_elements,) at least 0; None: 1 each
+    name : of the instance
 
     Raises
     ------
@@ -208,7 +211,12 @@ def budgeted_coverage(
 
 
 def chosen(plan: Plan) -> list[str]:
-    """The facilities, columns or sets of a plan: ids of its stations, numbers before other names."""
+    """The facilities, columns or sets of a plan: ids of its stations, numbers before other names.
+
+    Parameters
+    ----------
+    plan : of an instance of this module
+    """
     return sorted(plan.built["roof"].to_list(), key=lambda name: (not name.isdecimal(), len(name), name))
 
 

@@ -31,6 +31,7 @@ def knapsack(
     profits : (n_items,) at least 0
     weights : (n_items,) above 0: an item without weight is always packed, so leave it out
     capacity : at least 0
+    name : of the instance
         Decimals are multiplied by a power of ten, one for profits and one for weights; the notes name them
 
     Returns
@@ -75,6 +76,7 @@ def multiple_knapsack(
     ----------
     profits, weights : see `knapsack`
     capacities : (n_knapsacks,) at least 0
+    name : of the instance
 
     Returns
     -------
@@ -122,6 +124,7 @@ def multiple_choice_knapsack(
     classes : of each class its items as (profit, weight), both at least 0
     capacity : at least 0
     exactly_one : False: at most one item of each class
+    name : of the instance
 
     Returns
     -------
@@ -175,6 +178,7 @@ def bin_packing(sizes: Iterable[Any], capacity: Any, *, name: str = "bin-packing
     ----------
     sizes : (n_items,) above 0, at most the capacity
     capacity : of a bin
+    name : of the instance
 
     Returns
     -------
@@ -208,14 +212,25 @@ def bin_packing(sizes: Iterable[Any], capacity: Any, *, name: str = "bin-packing
 
 
 def packed(instance: Instance, plan: Plan) -> dict[str, str]:
-    """The knapsack or bin of each item that a plan of such an instance packs."""
+    """The knapsack or bin of each item that a plan packs, by their numbers from 1.
+
+    Parameters
+    ----------
+    instance : of knapsacks or bins, as this module makes it
+    plan : of the instance
+    """
     reached = plan.households.join(instance.households, left_on="household", right_on="id")
     pairs = reached.join(plan.payments, on="village").select("household", "roof")
     return dict(sorted(pairs.iter_rows(), key=lambda pair: int(pair[0])))
 
 
 def choices(plan: Plan) -> dict[str, str]:
-    """The item that a plan takes of each class, both by their numbers from 1."""
+    """The item that a plan takes of each class, both by their numbers from 1.
+
+    Parameters
+    ----------
+    plan : of a `multiple_choice_knapsack`
+    """
     return dict(sorted(plan.built.select("roof", "option").iter_rows(), key=lambda pair: int(pair[0])))
 
 
