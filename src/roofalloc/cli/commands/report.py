@@ -24,7 +24,8 @@ def report(
             "-o",
             "--out",
             metavar="FILE",
-            help="NAME.html, one file that needs no network; NAME.md: its figures.",
+            help="NAME.html, one file that needs no network; NAME.md: its figures; NAME.xlsx: all lists, "
+            "with sums as formulas.",
         ),
     ] = Path("report.html"),
     lang: Annotated[
@@ -46,11 +47,22 @@ def report(
         raise unknown("language", language, words.languages())
     if (ending := out.suffix.lower()) in (".pdf", ".png"):
         raise UsageError(
-            f"a report is written as .html or .md, not {ending}; any browser prints the page as PDF"
+            f"a report is written as .html, .md or .xlsx, not {ending}; any browser prints the page as PDF"
         )
     with Writing(out):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if out.exists() and any(given.exists() and out.samefile(given) for given in (instance, plan)):
+        raise UsageError(f"{out} is what the report is made of; name another file")
     found, planned = read_instance(instance), read_plan(plan)
+    if ending == ".xlsx":
+        from roofalloc.report.workbook import planner_workbook
+
+        sound(found, planned)
+        data = planner_workbook(found, planned, language)
+        with Writing(out):
+            write_file(out, [data])
+        print_lines(f"{out}: {found.name}, {len(data) / 1e6:.1f} MB")
+        return Code.DONE
     hand = None
     if by_hand is not None:
         other = read_plan(by_hand)
