@@ -218,6 +218,20 @@ def test_faults_come_back_marked_where_they_stand(tmp_path: Path) -> None:
     assert "3,00" in faults(tmp_path / "a.faults.xlsx")[1]  # the copy is read as the workbook is
 
 
+def test_the_marked_copy_of_the_strict_form_may_be_corrected_in_place(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    made.active.title = "instance"
+    for row in (["key", "value"], ["name", "n"], ["policy.min_payment", "x"]):
+        made["instance"].append(row)
+    made.save(tmp_path / "s.xlsx")
+    assert run(["validate", str(tmp_path / "s.xlsx"), "--lang", "en"]) == 2
+    marked = openpyxl.load_workbook(tmp_path / "s.faults.xlsx")
+    assert "expected an amount" in marked["instance"]["B3"].comment.text
+    marked["instance"]["B3"] = 5
+    marked.save(tmp_path / "s.faults.xlsx")
+    assert ra.read(tmp_path / "s.faults.xlsx").policy.min_payment == 500
+
+
 def test_a_copy_that_may_have_been_worked_on_stays(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", {("农户", "E2"): "3,00"})
     copy = tmp_path / "a.faults.xlsx"

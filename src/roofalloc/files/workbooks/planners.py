@@ -101,7 +101,7 @@ def recognised(book: Workbook) -> Planners | None:
         table = known(None).get(folded(title))
         if table is None:
             continue
-        strict &= table == folded(title)
+        strict &= table == folded(title) and table in (KEYS, *SPECS)
         found.setdefault(table, title)
         if strict and table in (KEYS, *SPECS):
             strict = _is_strict(table, book.grid(title, HIGHEST))
