@@ -106,8 +106,12 @@ def _signature(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """Write the default of a field as ``...`` where it is made anew each time, so that it can be parsed."""
-    return signature and signature.replace("<factory>", "..."), returns
+    """Write the default of a field as ``...`` where it is made anew each time; and arrays short."""
+    array = r"~?numpy\.ndarray\[tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[~?numpy\.(\w+)\]\]"
+    return tuple(
+        said and re.sub(array, r"ndarray[\1]", said.replace("<factory>", "..."))
+        for said in (signature, returns)
+    )
 
 
 # --- links ----------------------------------------------------------------------------------------------
