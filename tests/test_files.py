@@ -533,11 +533,11 @@ def test_a_result_is_written_with_its_run(plan: Plan, instance: Instance, tmp_pa
 
 def test_the_ledger_pays_everybody_in_full(plan: Plan, instance: Instance) -> None:
     assert ledger(instance, plan).rows() == [
-        ("=r1", "v", "household", "h1", 2000),
         ("=r1", "v", "household", "h2", 1500),
-        ("=r1", "v", "collective", None, 500),
-        ("r2", "v", "collective", None, 750),
-        ("r2", "v", "rest", None, 2250),
+        ("=r1", "v", "collective", None, 1250),
+        ("=r1", "v", "rest", None, 1250),
+        ("r2", "v", "household", "h1", 2000),
+        ("r2", "v", "rest", None, 1000),
         ("=r1", "w", "household", "h3", 701),
     ]
 
@@ -584,6 +584,10 @@ def test_the_ledger_adds_up(data: st.DataObject) -> None:
     got = dict(found.filter(kind="household").group_by("household").agg(pl.col("amount").sum()).rows())
     assert got == {f"h{k}": need for k, (_, need) in enumerate(needs)}
     assert found.height <= len(payments) + len(needs) + 3
+    for name in "abc":
+        parts = found.filter((pl.col("village") == name) & (pl.col("kind") == "household")).height
+        m = sum(v == name for _, v, _ in payments)
+        assert parts <= sum(v == name for v, _ in needs) + max(m - 1, 0)
 
 
 def test_a_plan_that_pays_too_little_has_no_ledger(plan: Plan, instance: Instance) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from ..errors import UsageError
@@ -13,22 +12,17 @@ from ..plan import Plan
 def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     """Payments of a plan by station and household.
 
-    In each village the payments, largest first, and the needs of those reached, largest first, are laid
-    along the same line; where a payment and a need overlap, that station pays that household. So a village
-    with m payments and n reached has at most m + n rows, each household gets its need in full and each
-    station pays what the plan says. What is paid beyond the needs stands without a household.
-
-    Parameters
-    ----------
-    instance : of the plan
-    plan : a sound one
+    In each village the needs of those reached, largest first, each go whole to the payment with the least
+    room that still has enough; those for which none has are split over the payments with the most room. So
+    of a village with m payments at most m - 1 are paid by more than one station, each gets its need in full,
+    and each station pays what the plan says. What is paid beyond the needs stands without a household.
 
     Returns
     -------
     DataFrame
         ``roof``, ``village``, ``kind`` (``household``, ``collective`` or ``rest``), ``household`` (null
         unless it is one; a row of count n stands for n of them), ``amount`` [fen a year]; sorted by village,
-        then along the line. Amounts of a roof and village add up to the plan's payment.
+        then by payment and need, largest first. Amounts of a roof and village add up to the plan's payment.
 
     Raises
     ------
@@ -52,13 +46,7 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     needs = pl.concat([needs, rest.filter(pl.col("amount") > 0)]).sort(
         "village", last, "amount", "household", descending=[False, False, True, False]
     )
-    # villages come in the same order and with the same sums on both sides, so one line serves them all
-    from_ends = payments["amount"].cum_sum().to_numpy()
-    to_ends = needs["amount"].cum_sum().to_numpy()
-    ends = np.sort(np.concatenate([from_ends, to_ends]))
-    ends = ends[np.diff(ends, prepend=0) > 0]
-    amounts = np.diff(ends, prepend=0)
-    source, target = np.searchsorted(from_ends, ends), np.searchsorted(to_ends, ends)
+    source, target, amounts = _shared_out(payments, needs)
     return pl.concat(
         [
             payments.select("roof", "village")[source],
@@ -67,6 +55,50 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
         ],
         how="horizontal",
     )
+
+
+def _shared_out(payments: pl.DataFrame, needs: pl.DataFrame) -> tuple[list[int], list[int], list[int]]:
+    """Positions of payment and need, and the amount, of each row of the ledger.
+
+    Both come by village in the same order and with the same sums, largest first, the rest of a village last.
+    """
+    found: tuple[list[int], list[int], list[int]] = ([], [], [])
+    amounts, needed = payments["amount"].to_list(), needs["amount"].to_list()
+    rest = (needs["kind"] == "rest").to_list()
+    begin, first = 0, 0
+    sizes = zip(_sizes(payments["village"]), _sizes(needs["village"]), strict=True)
+    for n_payments, n_needs in sizes:
+        left = amounts[begin : begin + n_payments]
+        rows = []
+        split = []
+        for need in range(first, first + n_needs):
+            wanted = needed[need]
+            fits = [] if rest[need] else [(room, at) for at, room in enumerate(left) if room >= wanted]
+            if fits:
+                at = min(fits)[1]
+                left[at] -= wanted
+                rows.append((at, need, wanted))
+            else:
+                split.append(need)
+        for need in split:
+            wanted = needed[need]
+            while wanted:
+                room, at = max((room, -at) for at, room in enumerate(left))
+                given = min(room, wanted)
+                left[-at] -= given
+                wanted -= given
+                rows.append((-at, need, given))
+        for at, need, given in sorted(rows):
+            found[0].append(begin + at)
+            found[1].append(need)
+            found[2].append(given)
+        begin, first = begin + n_payments, first + n_needs
+    return found
+
+
+def _sizes(villages: pl.Series) -> list[int]:
+    """How many rows each village has, of rows that are sorted by village."""
+    return villages.rle().struct.field("len").to_list()
 
 
 def _needs(instance: Instance, plan: Plan) -> pl.DataFrame:
