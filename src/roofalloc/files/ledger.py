@@ -17,6 +17,11 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     of a village with m payments at most m - 1 are paid by more than one station, each gets its need in full,
     and each station pays what the plan says. What is paid beyond the needs stands without a household.
 
+    Parameters
+    ----------
+    instance : of the plan
+    plan : a sound one
+
     Returns
     -------
     DataFrame
