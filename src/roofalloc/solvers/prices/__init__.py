@@ -18,10 +18,10 @@ from roofalloc.compiled import watch
 from roofalloc.errors import UsageError
 from roofalloc.problem import Problem, Stage
 
-from ..base import PASS, Answer, Run, Solve
+from ..base import PASS, SMALL, Answer, Run, Solve
 from ..model import covering
 
-LARGE = 20_000  # options, classes and arcs from which the engine leads
+LARGE = 20_000  # options, classes and arcs from which the engine leads, or SMALL options and classes
 MIDDLE = 400  # options and classes from which the master is tried before the whole model
 
 
@@ -34,8 +34,9 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """
     if covering(problem):
         return PASS
-    size = problem.n_options + problem.n_classes + len(problem.arc_tail)
-    if size >= LARGE and (engine := _engine(problem, stage)) is not None:
+    decisions = problem.n_options + problem.n_classes
+    large = decisions >= SMALL or decisions + len(problem.arc_tail) >= LARGE
+    if large and (engine := _engine(problem, stage)) is not None:
         if run.options:
             raise UsageError(
                 f"solver 'prices' has no options at this size ({', '.join(map(repr, run.options))}); "
@@ -43,7 +44,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             )
         watch()
         return engine(problem, stage, run)
-    if problem.n_options + problem.n_classes >= MIDDLE and not run.options:
+    if decisions >= MIDDLE and not run.options:
         from . import middle
 
         if problem.limits_links:
