@@ -327,8 +327,7 @@ def test_a_signal_that_comes_while_progress_is_told_counts() -> None:
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_a_solve_leaves_a_valid_plan(tmp_path: Path, number: int) -> None:
+def test_a_signal_during_a_solve_of_a_city_leaves_a_valid_plan(tmp_path: Path) -> None:
     instance = tmp_path / "city.json.gz"
     ra.write(ra.generate("city", 1, floors=False), instance)
     process = subprocess.Popen(
@@ -343,7 +342,7 @@ def test_a_signal_during_a_solve_leaves_a_valid_plan(tmp_path: Path, number: int
         lines.append(line)
         if "bound" in line or "no plan yet" in line:  # the solve is under way
             break
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, (lines, out, err)
     assert "interrupted; the best plan found is in" in err

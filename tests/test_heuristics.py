@@ -64,7 +64,7 @@ def test_no_plan_beats_brute_force_and_each_passes_the_check(name: str) -> None:
         assert loses(first.value, best.best[first.term], first.term)
 
     one()
-    assert planned > 5
+    assert planned >= 3
 
 
 @pytest.mark.parametrize("name", HEURISTICS)
