@@ -543,8 +543,8 @@ def test_a_path_that_does_not_exist_names_its_neighbour(tmp_path: Path) -> None:
 
 def test_an_unknown_form_names_the_forms(tmp_path: Path) -> None:
     assert faults(write(tmp_path, GOOD, "x.yaml")) == [
-        "x.yaml: expected NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or Parquet "
-        "tables"
+        "x.yaml: expected NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or "
+        "Parquet tables"
     ]
 
 
