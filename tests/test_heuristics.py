@@ -21,7 +21,7 @@ from strategies import instances
 CASES = sorted(p for p in (Path(__file__).parent / "acceptance").glob("*.json") if p.stem != "expected")
 HEURISTICS = ("greedy", "local-search", "by-hand", "flow")
 some = settings(
-    max_examples=20,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,
@@ -64,7 +64,7 @@ def test_no_plan_beats_brute_force_and_each_passes_the_check(name: str) -> None:
         assert loses(first.value, best.best[first.term], first.term)
 
     one()
-    assert planned >= 3
+    assert planned > 5
 
 
 @pytest.mark.parametrize("name", HEURISTICS)

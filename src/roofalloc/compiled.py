@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +36,7 @@ def kernel(function: F, *, inner: bool = False) -> F:
     except RuntimeError:  # nowhere to keep it
         _lost.append(function.__name__)
         compiled = numba.njit(**how)(function)
-    return compiled  # type: ignore[no-any-return]
+    return cast(F, compiled)
 
 
 def inner_kernel(function: F) -> F:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from roofalloc import library
 from roofalloc.errors import MissingExtraError, UsageError
@@ -185,7 +185,7 @@ def _cluster(address: str | None) -> Iterator[Executor | None]:
             'a cluster needs distributed; install with: pip install "roofalloc[cluster]"'
         ) from None
     try:
-        client: Any = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        client = cast(Any, Client)(address, timeout=10)
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
     try:

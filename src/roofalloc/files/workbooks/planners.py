@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -222,10 +222,11 @@ class _Reader:
             column = grid.columns.get(at)
             texts: list[str | None] = [None] * len(numbers)
             kinds: list[str | None] = [None] * len(numbers)
-            for place, text in zip(column.places, column.texts, strict=True) if column else ():
-                to = kept.get(place)
-                if to is not None and text.strip():
-                    texts[to], kinds[to] = text, column.kinds.get(place, "any")  # type: ignore[union-attr]
+            if column is not None:
+                for place, text in zip(column.places, column.texts, strict=True):
+                    to = kept.get(place)
+                    if to is not None and text.strip():
+                        texts[to], kinds[to] = text, column.kinds.get(place, "any")
             spec = specs.get(name)
             if spec is not None:
                 self._normalise(spec, texts, kinds, self._factor(table, name, spec, said))
@@ -323,16 +324,15 @@ class _Reader:
     def _normalise(
         self, spec: Column, texts: list[str | None], kinds: list[str | None], unit: tuple[Decimal, str] | None
     ) -> None:
-        change: Callable[[str, str], tuple[str, str]]
-        if spec.kind in ("number", "float"):
-            change = lambda text, kind: self._number(spec, text, kind, unit)  # noqa: E731
-        elif spec.kind == "choice":
-            change = lambda text, kind: (self._choice(spec, text), kind)  # noqa: E731
-        else:
-            change = self._text
         for at, (text, kind) in enumerate(zip(texts, kinds, strict=True)):
-            if text is not None and kind in ("any", "number", "percent"):
-                texts[at], kinds[at] = change(text, kind)
+            if text is None or kind not in ("any", "number", "percent"):
+                continue
+            if spec.kind in ("number", "float"):
+                texts[at], kinds[at] = self._number(spec, text, kind, unit)
+            elif spec.kind == "choice":
+                texts[at] = self._choice(spec, text)
+            else:
+                texts[at], kinds[at] = self._text(text, kind)
 
     def _text(self, text: str, kind: str) -> tuple[str, str]:
         if text != text.strip():

@@ -68,7 +68,9 @@ def style_of(spec: Column) -> Style:
         return "number"
     if spec.kind != "number":
         return "text"
-    return {0: "whole", 2: "money"}.get(spec.places, "number")  # type: ignore[return-value]
+    if spec.places == 0:
+        return "whole"
+    return "money" if spec.places == 2 else "number"
 
 
 def key_page(name: str, values: Mapping[str, Value]) -> Page:

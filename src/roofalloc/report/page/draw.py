@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -98,9 +98,7 @@ def _environment(forms: Forms) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(  # type: ignore[attr-defined]  # the extension adds it
-        forms.words, newstyle=True
-    )
+    cast(Any, environment).install_gettext_translations(forms.words, newstyle=True)  # the extension's own
     return environment
 
 
