@@ -14,7 +14,7 @@ import numpy as np
 
 from roofalloc.problem import Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
-from ..base import Answer, Run, Stopped, absolute_gap
+from ..base import PASS, Answer, Run, Stopped, absolute_gap
 from ..model import level_met
 from ..settle import floors_met, settle
 from .pairing_dual import Evaluation, Point, Pricing, descend, first_point
@@ -56,7 +56,7 @@ def can(problem: Problem, stage: Stage) -> bool:
 
 
 def solve(problem: Problem, stage: Stage, run: Run, bound: float | None = None) -> Answer:
-    """Maximise a stage's term where a village is paid by at most one roof. Wants `can`.
+    """Maximise a stage's term with one roof a village at most; `PASS` without a plan. Wants `can`.
 
     Parameters
     ----------
@@ -74,6 +74,8 @@ def solve(problem: Problem, stage: Stage, run: Run, bound: float | None = None) 
             break
     if search.point is not None and not search.infeasible:
         run.certify(search.pricing.prices(search.point))
+    if search.decisions is None and not search.closed and not search.stopped:
+        return PASS  # either nothing is possible, which the whole model proves, or hardly anything
     return search.answer()
 
 
