@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from heapq import heapify, heapreplace
+
 import polars as pl
 
 from ..errors import UsageError
@@ -73,26 +76,29 @@ def _shared_out(payments: pl.DataFrame, needs: pl.DataFrame) -> tuple[list[int],
     begin, first = 0, 0
     sizes = zip(_sizes(payments["village"]), _sizes(needs["village"]), strict=True)
     for n_payments, n_needs in sizes:
-        left = amounts[begin : begin + n_payments]
         rows = []
         split = []
+        # Who has enough, by room: the least comes first, and of equal ones the first payment.
+        rooms = sorted((amount, at) for at, amount in enumerate(amounts[begin : begin + n_payments]))
         for need in range(first, first + n_needs):
             wanted = needed[need]
-            fits = [] if rest[need] else [(room, at) for at, room in enumerate(left) if room >= wanted]
-            if fits:
-                at = min(fits)[1]
-                left[at] -= wanted
+            least = len(rooms) if rest[need] else bisect_left(rooms, (wanted, -1))
+            if least < len(rooms):
+                room, at = rooms.pop(least)
+                insort(rooms, (room - wanted, at))
                 rows.append((at, need, wanted))
             else:
                 split.append(need)
+        heap = [(-room, at) for room, at in rooms] if split else []
+        heapify(heap)
         for need in split:
             wanted = needed[need]
             while wanted:
-                room, at = max((room, -at) for at, room in enumerate(left))
-                given = min(room, wanted)
-                left[-at] -= given
+                room, at = heap[0]
+                given = min(-room, wanted)
+                heapreplace(heap, (room + given, at))
                 wanted -= given
-                rows.append((-at, need, given))
+                rows.append((at, need, given))
         for at, need, given in sorted(rows):
             found[0].append(begin + at)
             found[1].append(need)
