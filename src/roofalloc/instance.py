@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from .canonical import chunks
+from .cards import card, cash, counted
 from .columns import STATUSES, TERMS
 
 __all__ = ["SCHEMA", "STATUSES", "TERMS", "Floor", "Instance", "Limit", "Policy", "Term"]
@@ -93,6 +94,11 @@ class Term:
         """The p of ``people@p``, else None."""
         return int(self.term.removeprefix("people@")) if self.term.startswith("people@") else None
 
+    @property
+    def minimised(self) -> bool:
+        """Whether less is better, as of ``-capital`` and ``-links``; their values are written positive."""
+        return self.term.startswith("-")
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -134,6 +140,17 @@ class Policy:
     objective: tuple[Term, ...] = (Term("people"),)
     require: tuple[Floor, ...] = ()
     limits: tuple[Limit, ...] = ()
+
+    def _besides(self) -> list[str]:
+        """What is asked for besides the objective, in few words."""
+        found = [f"{name} {getattr(self, name)}" for name in _SWITCHES if getattr(self, name) is not None]
+        if self.min_payment is not None:
+            found.append(f"min_payment {cash(self.min_payment)}")
+        lists = ((self.require, "floor"), (self.limits, "limit"))
+        return found + [counted(len(items), noun) for items, noun in lists if items]
+
+
+_SWITCHES = ("max_distance_km", "max_roofs_per_village", "max_villages_per_roof")
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +252,34 @@ class Instance:
         return hash(self.sha256)
 
     def __repr__(self) -> str:
+        return f"Instance({json.dumps(self.name, ensure_ascii=False)}: {self._sizes()})"
+
+    def _sizes(self) -> str:
         households = int(self.households["count"].sum())
         counts = ((self.roofs.height, "roof"), (self.villages.height, "village"), (households, "household"))
-        said = ", ".join(f"{count:,} {noun}{'s' if count != 1 else ''}" for count, noun in counts)
-        return f"Instance({json.dumps(self.name, ensure_ascii=False)}: {said})"
+        return ", ".join(counted(count, noun) for count, noun in counts)
+
+    def _repr_html_(self) -> str:
+        """The instance as a card in a notebook: sizes, sums and policy."""
+        unit = "yuan" if self.currency == "CNY" else self.currency
+        statuses = dict(self.roofs["status"].value_counts().iter_rows())
+        households = self.households.select("need", "people", "count")
+        collectives = self.villages.drop_nulls("collective_need").select(
+            pl.col("collective_need").alias("need"),
+            pl.col("collective_people").alias("people"),
+            pl.lit(1, pl.Int64).alias("count"),
+        )
+        count, (need, people) = pl.col("count"), (pl.col("need"), pl.col("people"))
+        sums = pl.concat([households, collectives]).select((need * count).sum(), (people * count).sum())
+        needs, heads = sums.row(0)
+        facts = [
+            ("roofs", ", ".join(f"{statuses[key]:,} {key}" for key in STATUSES if key in statuses)),
+            ("options", f"{self.options.height:,}"),
+            ("sources", f"{cash(int(self.sources['amount'].sum()))} {unit} of {self.sources.height:,}"),
+            ("people in need", f"{heads:,}"),
+            ("their needs a year", f"{cash(needs)} {unit}"),
+            ("objective", ", ".join(term.term for term in self.policy.objective)),
+            ("asked besides", ", ".join(self.policy._besides())),
+        ]
+        notes = [counted(len(self.warnings), "warning")] if self.warnings else []
+        return card("instance", self.name, self._sizes(), [fact for fact in facts if fact[1]], notes=notes)

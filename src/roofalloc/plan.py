@@ -6,13 +6,16 @@ needs nothing else; `Result` adds what differs from run to run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
 import polars as pl
+
+from .cards import card, cash, counted, kilowatts
 
 Status = Literal["optimal", "feasible", "infeasible", "no_plan"]
 
@@ -50,6 +53,11 @@ class TermResult:
     gap: float | None
     proof: Literal["certificate", "search"] | None
     status: Literal["optimal", "feasible"]
+
+    @property
+    def minimised(self) -> bool:
+        """Whether less is better, as of ``-capital`` and ``-links``."""
+        return self.term.startswith("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,7 @@ class Totals:
     by_region: Mapping[str, Mapping[str, int]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The decisions, their totals, what is claimed of them and the certificates: ``plan.json``.
 
@@ -200,8 +208,26 @@ class Plan:
     conflict: tuple[Mapping[str, Any], ...] = ()
     solver: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Plan({json.dumps(self.instance_name, ensure_ascii=False)}: {self._says()})"
 
-@dataclass(frozen=True)
+    def _says(self) -> str:
+        """Status, people and gap in a line."""
+        if not self.objective:
+            return self.status
+        people = counted(self.totals.people, "person", "people")
+        said = [self.status, f"{people} by {counted(self.built.height, 'station')}"]
+        if self.status == "feasible":
+            gap = self.objective[0].gap
+            said.append("no bound" if gap is None else f"gap {100 * gap:.3g} %")
+        return ", ".join(said)
+
+    def _repr_html_(self) -> str:
+        """The plan as a card in a notebook: status, totals, and each term with its bound."""
+        return _card(self)
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
     """A plan with the record of the run that found it.
 
@@ -218,6 +244,17 @@ class Result:
     machine: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        name = json.dumps(self.plan.instance_name, ensure_ascii=False)
+        return f"Result({name}: {self.plan._says()}; {self._run()})"
+
+    def _run(self) -> str:
+        return f"stopped: {self.stopped}, after {sum(self.seconds.values()):,.1f} s"
+
+    def _repr_html_(self) -> str:
+        """The plan's card, with why the run ended."""
+        return _card(self.plan, [self._run(), *self.messages])
+
     @property
     def status(self) -> Status:
         """Status of the plan: optimal, feasible, infeasible or no_plan."""
@@ -232,3 +269,51 @@ class Result:
     def people(self) -> int:
         """People reached (heads)."""
         return self.plan.totals.people
+
+
+_LEAD = {"infeasible": "no plan meets every requirement", "no_plan": "no plan was found within the limits"}
+
+
+def _card(plan: Plan, notes: Sequence[str] = ()) -> str:
+    totals = plan.totals
+    name = str(plan.solver.get("name", ""))
+    if plan.status in _LEAD:
+        conflict = [("in conflict", counted(len(plan.conflict), "entry", "entries"))] if plan.conflict else []
+        return card(f"plan, {plan.status}", plan.instance_name, _LEAD[plan.status], conflict, notes=notes)
+    reached = [
+        (totals.households, "household", None),
+        (totals.villages, "village collective", None),
+    ]
+    facts = [
+        ("reached", ", ".join(counted(*some) for some in reached if some[0])),
+        ("stations", f"{plan.built.height:,}, {kilowatts(totals.watts)}"),
+        ("new capital", cash(totals.capital)),
+        ("income a year", cash(totals.income)),
+        ("paid a year", cash(totals.paid)),
+        ("solver", name),
+    ]
+    terms = [
+        (
+            term.term,
+            _value(term.value),
+            "–" if term.bound is None else _value(term.bound),
+            "–" if term.gap is None else f"{100 * term.gap:.3g} %",
+            term.proof or "–",
+        )
+        for term in plan.objective
+    ]
+    return card(
+        f"plan, {plan.status}",
+        plan.instance_name,
+        f"{counted(totals.people, 'person', 'people')} reached",
+        [fact for fact in facts if fact[1]],
+        [("term", "value", "bound", "gap", "proof"), *terms],
+        notes,
+    )
+
+
+def _value(value: Fraction) -> str:
+    """A value of a term: whole where it is, else with at most three decimals."""
+    if value.denominator == 1:
+        return f"{value.numerator:,}"
+    return f"{float(value):,.3f}".rstrip("0").rstrip(".")
