@@ -341,6 +341,17 @@ def test_what_is_known_is_written_whole_and_read_back(shelf: Path, monkeypatch: 
         library.read_best(shelf)
 
 
+@pytest.mark.parametrize(("term", "bound"), [("people", 9), ("-capital", 11)])
+def test_what_is_known_does_not_contradict_itself(shelf: Path, term: str, bound: int) -> None:
+    best = library.read_best(shelf)
+    known = {"term": term, "value": 10, "bound": bound, "proof": "search", "by": "prices"}
+    best["made"]["objective"] = [known]
+    (shelf / "best_known.json").write_text(json.dumps(best), "utf-8")
+    wanted = f"made: found '{bound}', expected a bound on {term} that does not exclude the value 10"
+    with pytest.raises(InstanceError, match=wanted):
+        library.read_best(shelf)
+
+
 @pytest.mark.parametrize(
     ("value", "written"), [(Fraction(7), 7), (Fraction("0.123456789"), 0.123456789), (Fraction(1, 3), "1/3")]
 )

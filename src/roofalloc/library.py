@@ -338,6 +338,12 @@ def read_best(folder: str | os.PathLike[str]) -> Best:
         if not _is_entry(entry):
             wanted = "sha256, status, solver and objective, each term with value, bound, proof and by"
             report.add(Origin(str(path), ""), name, expected=wanted)
+            continue
+        for term in entry["objective"]:
+            value, bound = term.get("value"), term.get("bound")
+            if None not in (value, bound) and _compare(term["term"], _exact(value), bound) > 0:
+                wanted = f"a bound on {term['term']} that does not exclude the value {value}"
+                report.add(Origin(str(path), ""), name, value=str(bound), expected=wanted)
     report.raise_if_any()
     return dict(best)
 
