@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,14 @@ def installed(folder: Path, **rows: str) -> Path:
 def command(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "roofalloc", *words]
     return subprocess.run(line, capture_output=True, text=True, check=False, **more)
+
+
+def until(met: Callable[[], object]) -> None:
+    """Wait, for as long as a busy machine may take."""
+    patience = time.monotonic() + 300
+    while not met():
+        assert time.monotonic() < patience
+        time.sleep(0.02)
 
 
 # --- broken variants -----------------------------------------------------------------------------------
@@ -344,9 +353,7 @@ def test_killed_half_way_it_goes_on_where_it_stopped(hamlet: Path, tmp_path: Pat
     killed = subprocess.Popen(
         [sys.executable, "-m", "roofalloc", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("runs/*.json"))) < 1 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: list(out.glob("runs/*.json")))
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     began = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/*.json")}
@@ -375,28 +382,25 @@ def test_a_dask_cluster_makes_the_same_runs(hamlet: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_an_interrupted_study_keeps_what_is_finished_and_ends_its_runs(hamlet: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    town = tmp_path / "town.json"
-    ra.write(ra.generate("town", 1, single_source=True), town)
-    words = ["bench", str(hamlet), str(town), "--solvers", "greedy,highs", "-o", str(out)]
+    place = installed(tmp_path / "site", hang="HANG")
+    words = ["bench", str(hamlet), "--solvers", "greedy,by-hand,hang", "--time-limit", "600", "-o", str(out)]
     running = subprocess.Popen(
         [sys.executable, "-m", "roofalloc", *words],
+        env=os.environ | {"PYTHONPATH": str(place)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("runs/*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    until(lambda: len(list(out.glob("runs/*.json"))) == 2)
+    until(psutil.Process(running.pid).children)
     children = psutil.Process(running.pid).children(recursive=True)
-    assert children
     running.send_signal(signal.SIGTERM)
-    _, said = running.communicate(timeout=30)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "finished runs are kept in" in said
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
-    assert frame_of(records_of(out)).height == 3
+    assert frame_of(records_of(out)).height == 2
 
 
 @pytest.mark.parametrize(
