@@ -6,7 +6,6 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -346,10 +345,6 @@ def _grid(instance: Instance) -> Instance:
     return instance.replace(connection_points=points)
 
 
-def _policy(**changes: Any) -> Callable[[Instance], Instance]:
-    return lambda instance: instance.replace(policy=replace(instance.policy, **changes))
-
-
 def _with(**policy: Any) -> Callable[[Instance], Instance]:
     def change(instance: Instance) -> Instance:
         parts = records(instance)
@@ -627,7 +622,7 @@ def test_a_leader_that_fails_still_gives_a_sound_plan(
 def test_a_town_is_proved_without_a_relaxation_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = ra.generate("town", 5)
     known = ra.solve(instance, solver="highs", gap=0)
-    monkeypatch.setattr("roofalloc.solving.relax", _crash)
+    monkeypatch.setattr("roofalloc.solving.term.relax", _crash)
     result = ra.solve(instance)
     assert (result.stopped, values(result)) == ("proved", values(known))
     assert result.objective[0].certified_bound is not None

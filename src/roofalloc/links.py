@@ -282,11 +282,6 @@ class Forest:
         inside = (self.first[outer] <= self.first[inner]) & (self.first[inner] < self.last[outer])
         return np.asarray((outer < 0) | inside)
 
-    def second_level(self) -> IntArray:
-        """Positions of the regions directly below the roots, or of the roots where there are none."""
-        below = np.flatnonzero(self.depth == 1)
-        return below if len(below) else np.flatnonzero(self.depth == 0)
-
 
 def positions(ids: pl.Series, wanted: pl.Series) -> IntArray:
     """Position of each wanted id in ``ids``; -1 where it is null or not there."""
