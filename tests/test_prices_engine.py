@@ -33,7 +33,7 @@ from roofalloc.solvers.prices.spending import fit
 from roofalloc.solvers.prices.worth import class_worth, doubt
 from roofalloc.solvers.relaxation import Prices, certificate
 from roofalloc.solvers.settle import finance, floors_met, net_income, options_fit
-from roofalloc.solving import _from_plan
+from roofalloc.solving.earlier import decisions_of
 from strategies import instances
 from test_prices_master import no_prices
 from test_settling import faults
@@ -324,7 +324,7 @@ def test_shares_divide_what_there_is_and_join_to_the_same_plan() -> None:
     instance = scattered(4)
     problem = compile_problem(instance)
     stage = first(problem)
-    plan = _from_plan(problem, ra.solve(instance, "highs", gap=0.05))
+    plan = decisions_of(problem, ra.solve(instance, "highs", gap=0.05))
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ARCS", MANY)
@@ -400,7 +400,7 @@ def test_paying_keeps_floors_that_a_plan_keeps(number: int) -> None:
     instance = free.replace(policy=replace(free.policy, require=floors))
     problem = compile_problem(instance)
     stage = first(problem)
-    plan = _from_plan(problem, found)
+    plan = decisions_of(problem, found)
     assert plan is not None
     nothing = no_prices(problem)
     worth = class_worth(problem, stage, nothing)
@@ -422,7 +422,7 @@ def test_paying_keeps_floors_that_a_plan_keeps(number: int) -> None:
 def test_parts_of_the_country_are_paid_side_by_side_as_one_after_the_other() -> None:
     problem = compile_problem(scattered(4))
     stage = first(problem)
-    plan = _from_plan(problem, ra.solve(scattered(4), "highs", gap=0.05))
+    plan = decisions_of(problem, ra.solve(scattered(4), "highs", gap=0.05))
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ARCS", MANY)

@@ -72,7 +72,7 @@ class FloorRow:
 
 @dataclass(frozen=True)
 class Held:
-    """An earlier term kept at ``level``: value >= level for what is maximised, <= level for -capital, -links.
+    """An earlier term kept at ``level``: value >= level for what is maximised, <= level for what is minimised.
 
     Attributes
     ----------
@@ -86,6 +86,12 @@ class Held:
     term: Term
     value: Fraction
     level: Fraction
+
+    @classmethod
+    def at(cls, position: int, term: Term, value: Fraction) -> Held:
+        """The term kept at the value that it reached."""
+        worse = Fraction(term.tolerance)
+        return cls(position, term, value, value + worse if term.minimised else value - worse)
 
 
 @dataclass(frozen=True)
@@ -396,7 +402,7 @@ class Problem:
     def score(self, term: Term, decisions: Decisions) -> Fraction:
         """The value in the sense that is maximised: -capital and -links as negative numbers."""
         value = self.value(term, decisions)
-        return -value if term.term in ("-capital", "-links") else value
+        return -value if term.minimised else value
 
     def value(self, term: Term, decisions: Decisions) -> Fraction:
         """Exact value of a term as a plan reports it (-capital in yuan and positive)."""

@@ -200,7 +200,7 @@ def _audited(case: Case, plan: Path, outcome: str) -> dict[str, Any]:
     first = found.objective[0]
     return told | {
         "term": first.term,
-        "least": first.term in ("-capital", "-links"),
+        "least": first.minimised,
         "value": float(first.value),
         "bound": None if first.bound is None else float(first.bound),
         "certified_bound": None if first.certified_bound is None else float(first.certified_bound),

@@ -38,12 +38,12 @@ from roofalloc.errors import Fault, UsageError
 from roofalloc.files.output import write_file
 from roofalloc.instance import Instance, Term
 from roofalloc.plan import Plan, Result
-from roofalloc.problem import Choice, Floats, Problem, Stage, compile_problem
+from roofalloc.problem import Choice, Floats, Held, Problem, Stage, compile_problem
 from roofalloc.solvers.model import Model, build
 from roofalloc.validation import did_you_mean
 
 from . import formats
-from .adopting import adopt, held, lower_is_better
+from .adopting import adopt
 from .names import LEAST_SHARE, Names
 from .solutions import Solution, read_solution, refuse
 
@@ -132,7 +132,7 @@ def _stage(problem: Problem, term: int, plan: Plan | Result | None) -> Stage:
             f"the plan gives no values of earlier terms, as it does not pass the check:\n{report}"
         )
     values = [found.objective[k].value for k in range(term - 1)]
-    earlier = tuple(held(k, terms[k], value) for k, value in enumerate(values))
+    earlier = tuple(Held.at(k, terms[k], value) for k, value in enumerate(values))
     return Stage(term - 1, terms[term - 1], earlier)
 
 
@@ -188,7 +188,7 @@ def _head(model: Model, names: Names, rounding: Rounding) -> list[str]:
     """What the file says of itself."""
     problem, stage = model.problem, model.stage
     instance = problem.instance
-    least = lower_is_better(stage.term)
+    least = stage.term.minimised
     currency = _shown(instance.currency)
     capital, income = (
         f"{_decimal(Fraction(int(u), 100))} {currency}" for u in (model.capital_unit, model.income_unit)
@@ -206,7 +206,7 @@ def _head(model: Model, names: Names, rounding: Rounding) -> list[str]:
         f"objective: in {unit}" + ("" if least else ", counted negative: the value is that times -1"),
         "sense: minimise; constant: none",
         *(
-            f"held({h.position + 1}): {h.term.term} at {'most' if lower_is_better(h.term) else 'least'} "
+            f"held({h.position + 1}): {h.term.term} at {'most' if h.term.minimised else 'least'} "
             f"{_decimal(h.level)}"
             for h in stage.held
         ),

@@ -7,14 +7,14 @@ Infeasibility in Optimization, 2008, chapter 6.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from roofalloc.problem import Floats, Problem, Stage
+from roofalloc.problem import Floats, FloorRow, Problem, Stage
 
 from .base import Run
 from .highs_lp import pass_lp, stop_on
@@ -67,6 +67,45 @@ def explain(problem: Problem, stage: Stage, run: Run) -> Conflict:
     return Conflict(tuple(_entries(problem, model, vector)), shortfall, prices)
 
 
+def beyond_all(problem: Problem) -> Conflict | None:
+    """What needs no solver: floors that ask for more people than there are, and connection points that cannot
+    host what stands already."""
+    entries = [*_floors_beyond_all(problem), *_points_beyond_operating(problem)]
+    return Conflict(tuple(entries), 1.0, None) if entries else None
+
+
+def _floors_beyond_all(problem: Problem) -> Iterator[dict[str, Any]]:
+    heads = problem.people * problem.count
+    for floor in problem.floors:
+        there = int(heads[floor.classes].sum())
+        if there < floor.people:
+            yield _floor_entry(problem, floor, floor.people - there) | {"there_are": there}
+
+
+def _points_beyond_operating(problem: Problem) -> Iterator[dict[str, Any]]:
+    load = np.zeros(problem.n_points, np.int64)
+    stands = np.flatnonzero(problem.must & ~problem.new & (problem.point >= 0))
+    np.add.at(load, problem.point[stands], problem.watts[problem.option_ptr[stands]])
+    for g in np.flatnonzero(load > problem.point_limit).tolist():
+        limit, stood = int(problem.point_limit[g]), int(load[g])
+        yield {
+            "kind": "connection_point",
+            "connection_point": problem.instance.connection_points["id"][g],
+            "limit_kw": limit / 1000,
+            "shortfall": (stood - limit) / 1000,
+        }
+
+
+def _floor_entry(problem: Problem, floor: FloorRow, shortfall: int) -> dict[str, Any]:
+    asked = problem.instance.policy.require[floor.position]
+    where = {"region": asked.region, "priority": asked.priority}
+    return (
+        {"kind": "require", "position": floor.position}
+        | {key: value for key, value in where.items() if value is not None}
+        | {"people": floor.people, "shortfall": shortfall}
+    )
+
+
 def _elastic(problem: Problem, model: Model, run: Run, whole: bool) -> tuple[Floats, float, Floats] | None:
     """Vector with slack columns appended, least sum of relative shortfalls, and row duals."""
     n = len(model.cost)
@@ -106,17 +145,7 @@ def _entries(problem: Problem, model: Model, vector: Floats) -> list[dict[str, A
     for f, slack in zip(problem.floors, vector[n : n + len(problem.floors)].tolist(), strict=True):
         short = int(np.ceil(slack * max(1, f.people) - TOLERANCE))
         if short > 0:
-            floor = policy.require[f.position]
-            entries.append(
-                {
-                    "kind": "require",
-                    "position": f.position,
-                    **({"region": floor.region} if floor.region is not None else {}),
-                    **({"priority": floor.priority} if floor.priority is not None else {}),
-                    "people": f.people,
-                    "shortfall": short,
-                }
-            )
+            entries.append(_floor_entry(problem, f, short))
     must = np.flatnonzero(problem.must & problem.new)
     ids = problem.instance.roofs["id"].to_numpy()[problem.roof_row]
     for i, slack in zip(must.tolist(), vector[n + len(problem.floors) :].tolist(), strict=True):

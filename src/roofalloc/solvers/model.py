@@ -703,7 +703,6 @@ def level_met(problem: Problem, stage: Stage, decisions: Decisions) -> bool:
     """Whether exact decisions keep every held term at its level."""
     for held in stage.held:
         value = problem.value(held.term, decisions)
-        lower_better = held.term.term in ("-capital", "-links")
-        if (value > held.level) if lower_better else (value < Fraction(held.level)):
+        if (value > held.level) if held.term.minimised else (value < Fraction(held.level)):
             return False
     return True
