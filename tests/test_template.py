@@ -209,7 +209,7 @@ def test_faults_come_back_marked_where_they_stand(tmp_path: Path) -> None:
     for sheet, at in (("农户", "E2"), ("农户", "C4"), ("村", "C3")):
         cell = marked[sheet][at]
         assert cell.fill.fgColor.rgb.endswith("FFC7CE")
-        assert "expected" in cell.comment.text
+        assert "应为" in cell.comment.text
     assert marked["农户"]["E2"].number_format == "0.0"
     assert marked["农户"]["E3"].comment is None
     listed = marked["错误清单"]

@@ -11,6 +11,7 @@ import argparse
 import sys
 from gettext import GNUTranslations
 from pathlib import Path
+from string import Formatter
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -20,8 +21,7 @@ from babel.messages.pofile import read_po, write_po
 SOURCE = Path(__file__).parents[1] / "src" / "roofalloc"
 FOLDER = SOURCE / "words"
 METHODS = [
-    ("files/workbooks/**.py", "python"),
-    ("report/**.py", "python"),
+    ("**.py", "python"),
     ("report/**.html", "jinja2"),
     ("report/**.md", "jinja2"),
     ("report/**.js", "javascript"),
@@ -56,6 +56,11 @@ def faults(path: Path, wanted: Catalog) -> list[str]:
     told += [f"has no translation: {m.id!r}" for m in known.values() if not all(_strings(m.string))]
     told += [f"is fuzzy: {m.id!r}" for m in known.values() if m.fuzzy]
     told += [f"{error}: {m.id!r}" for m in known.values() for error in m.check(ours)]
+    told += [
+        f"fills in other names: {m.id!r}"
+        for m in known.values()
+        if "python-brace-format" in m.flags and not _names(m.string) <= _names(m.id)
+    ]
     with path.with_suffix(".mo").open("rb") as file:
         compiled = GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # gettext lists in no other way
     for message in known.values():
@@ -68,6 +73,12 @@ def faults(path: Path, wanted: Catalog) -> list[str]:
 
 def _strings(string: str | tuple[str, ...]) -> tuple[str, ...]:
     return string if isinstance(string, tuple) else (string,)
+
+
+def _names(string: str | tuple[str, ...]) -> set[tuple[str | None, str | None]]:
+    """What a message fills in, and how it is converted."""
+    parts = (part for text in _strings(string) for part in Formatter().parse(text))
+    return {(name, conversion) for _, name, _, conversion in parts if name is not None}
 
 
 def update(path: Path, wanted: Catalog) -> None:

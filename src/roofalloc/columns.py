@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from .texts import _
+
 #: The largest number in memory units; totals stay below it too, so that sums fit 64 bits with room to spare.
 LARGEST = 2**62 - 1
 
@@ -51,7 +53,7 @@ class Column:
     name: str
     kind: Kind = "text"
     field: str = ""
-    what: str = "a number"
+    what: str = _("a number")
     places: int = 0
     required: bool = False
     low: int | None = None
@@ -69,48 +71,58 @@ class Column:
     def expected(self) -> str:
         """What a cell of this column must hold, as a phrase for faults."""
         if self.kind == "id":
-            return "an id: text without blanks at its ends and without control characters"
+            return _("an id: text without blanks at its ends and without control characters")
         if self.kind == "reference":
-            return f"the id of one of the {self.refers}"
+            return _REFERRED[self.refers]
         if self.kind == "choice":
-            return "one of " + ", ".join(self.choices)
+            return _("one of {names}", names=", ".join(self.choices))
         if self.kind == "text":
-            return "text"
+            return _("text")
         if self.kind == "literal":
-            return "text, a number or a boolean"
+            return _("text, a number or a boolean")
         phrase = self.what
         low = None if self.low is None else decimal_text(self.low, self.places)
         high = None if self.high is None else decimal_text(self.high, self.places)
         if self.low == 1 and self.places and high is None:
-            phrase += " above 0"
+            phrase = _("{number} above 0", number=phrase)
         elif self.low == 1 and self.places:
-            phrase += f" above 0 and at most {high}"
+            phrase = _("{number} above 0 and at most {high}", number=phrase, high=high)
         elif low is not None and high is not None:
-            phrase += f" between {low} and {high}"
+            phrase = _("{number} between {low} and {high}", number=phrase, low=low, high=high)
         elif low is not None:
-            phrase += f" of at least {low}"
+            phrase = _("{number} of at least {low}", number=phrase, low=low)
         if self.kind == "number" and self.places:
-            phrase += f" with at most {_WORDS[self.places]} decimal places"
+            phrase = _(
+                "{number} with at most {places} decimal places", number=phrase, places=_WORDS[self.places]
+            )
         return phrase
 
 
-_WORDS = {2: "two", 3: "three", 6: "six", 9: "nine"}
+_WORDS = {2: _("two"), 3: _("three"), 6: _("six"), 9: _("nine")}
+
+#: What a reference must be, by the table it points into.
+_REFERRED = {
+    "regions": _("the id of one of the regions"),
+    "connection_points": _("the id of one of the connection_points"),
+    "roofs": _("the id of one of the roofs"),
+    "villages": _("the id of one of the villages"),
+}
 
 
 def _money(name: str, low: int = 0, **more: Any) -> Column:
-    return Column(name, "number", what="an amount", places=2, low=low, **more)
+    return Column(name, "number", what=_("an amount"), places=2, low=low, **more)
 
 
 def _power(name: str, field: str, low: int, **more: Any) -> Column:
-    return Column(name, "number", field, what="kilowatts", places=3, low=low, **more)
+    return Column(name, "number", field, what=_("kilowatts"), places=3, low=low, **more)
 
 
 def _rate(name: str) -> Column:
-    return Column(name, "number", what="a yearly rate", places=9, low=0, high=5 * 10**9)
+    return Column(name, "number", what=_("a yearly rate"), places=9, low=0, high=5 * 10**9)
 
 
 def _share(name: str, **more: Any) -> Column:
-    return Column(name, "number", what="a share", places=6, low=1, high=10**6, **more)
+    return Column(name, "number", what=_("a share"), places=6, low=1, high=10**6, **more)
 
 
 def _assumption(name: str, what: str, high: int | None = None) -> Column:
@@ -118,7 +130,7 @@ def _assumption(name: str, what: str, high: int | None = None) -> Column:
 
 
 def _whole(name: str, low: int = 0, high: int | None = None, **more: Any) -> Column:
-    return Column(name, "number", what="a whole number", low=low, high=high, **more)
+    return Column(name, "number", what=_("a whole number"), low=low, high=high, **more)
 
 
 def _to(table: str, name: str, required: bool = False) -> Column:
@@ -127,8 +139,8 @@ def _to(table: str, name: str, required: bool = False) -> Column:
 
 _ID = Column("id", "id", required=True)
 _NAME = Column("name")
-_LON = Column("lon", "float", what="degrees", low=-180, high=180)
-_LAT = Column("lat", "float", what="degrees", low=-90, high=90)
+_LON = Column("lon", "float", what=_("degrees"), low=-180, high=180)
+_LAT = Column("lat", "float", what=_("degrees"), low=-90, high=90)
 
 STATUSES = ("candidate", "committed", "operating", "excluded")
 TERMS = ("people", "villages", "-capital", "-links", "fairness")  # and people@p
@@ -154,7 +166,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _to("regions", "serves"),
         _LON,
         _LAT,
-        Column("area_m2", "float", what="square metres", low=0),
+        Column("area_m2", "float", what=_("square metres"), low=0),
         Column("kind", "literal"),
         _to("connection_points", "connection_point"),
         Column("status", "choice", choices=STATUSES, default="candidate"),
@@ -183,7 +195,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _whole("people", required=True),
         _money("need", 1, required=True),
         _whole("priority"),
-        Column("weight", "number", what="a weight", places=3, low=0, default=1000),
+        Column("weight", "number", what=_("a weight"), places=3, low=0, default=1000),
         _whole("count", 1, default=1),
         Column("cause", "literal"),
         Column("labour", "literal"),
@@ -199,24 +211,24 @@ HEAD = (
     Column("notes"),
 )
 POLICY = (
-    Column("max_distance_km", "number", what="a distance", places=3, low=0),
+    Column("max_distance_km", "number", what=_("a distance"), places=3, low=0),
     _whole("max_roofs_per_village", 1),
     _whole("max_villages_per_roof", 1),
     _money("min_payment"),
 )
 OBJECTIVE = (
     Column("term", required=True),
-    Column("tolerance", "number", what="a tolerance", places=9, low=0, default=0),
+    Column("tolerance", "number", what=_("a tolerance"), places=9, low=0, default=0),
 )
 REQUIRE = (_to("regions", "region"), _whole("priority"), _whole("people"), _share("share"))
 LIMITS = (_to("regions", "region"), _money("capital"), _power("kw", "watts", 0))
 ASSUMPTIONS = (
-    _assumption("cost_per_kw", "an amount"),
-    _assumption("kwh_per_kw", "kilowatt hours"),
-    _assumption("degradation", "a share", 10**9),
+    _assumption("cost_per_kw", _("an amount")),
+    _assumption("kwh_per_kw", _("kilowatt hours")),
+    _assumption("degradation", _("a share"), 10**9),
     _whole("horizon", 1, 1000),
-    _assumption("tariff", "an amount"),
-    _assumption("running_cost_per_kw", "an amount"),
+    _assumption("tariff", _("an amount")),
+    _assumption("running_cost_per_kw", _("an amount")),
 )
 
 
@@ -314,9 +326,9 @@ def _literal(value: Any, text: str) -> tuple[str | None, str | None]:
     return str(value).encode(errors="backslashreplace").decode(), "other"
 
 
-NOT_A_NUMBER = "not a number"
-TOO_LARGE = "too large"
-TOO_FINE = "too many decimal places"
+NOT_A_NUMBER = _("not a number")
+TOO_LARGE = _("too large")
+TOO_FINE = _("too many decimal places")
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -370,7 +382,7 @@ def _from_text(values: pl.Series, places: int) -> tuple[pl.Series, dict[str, pl.
     odd = (values.is_not_null() & exact.is_null()).arg_true()
     found = [_integer_or_reason(text, places) for text in values.gather(odd)]
     exact = exact.scatter(odd, pl.Series([k if isinstance(k, int) else None for k in found], dtype=pl.Int64))
-    reasons = {}
+    reasons: dict[str, pl.Series] = {}
     for reason in (NOT_A_NUMBER, TOO_LARGE, TOO_FINE):
         hits = odd.filter(pl.Series([k == reason for k in found], dtype=pl.Boolean))
         mask = np.zeros(len(values), dtype=bool)

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .texts import Text, _, ngettext
+
 
 class RoofallocError(Exception):
     """Base of every error that roofalloc raises on purpose."""
@@ -48,7 +50,8 @@ class Fault:
         otherwise the position of the record from 0; None where no row is meant
     column : column of the contract or the unknown name that was found; None for a whole row or table
     value : the value found, as text; None where there is none
-    expected : what was expected, as a phrase
+    expected : what was expected, as a phrase; it and the hint are `roofalloc.texts.Text` where they can be
+        said in other languages
     hint : e.g. ``did you mean "v12"?``
     """
 
@@ -61,16 +64,28 @@ class Fault:
     hint: str | None = None
 
     def __str__(self) -> str:
-        where = self.path
+        return printable(self.text)
+
+    @property
+    def text(self) -> Text:
+        """The fault in a line."""
+        where: str = self.path
         if self.table:
-            where += f": {self.table}"
+            where = _("{place}: {table}", place=where, table=self.table)
         if self.row is not None:
-            where += f" row {self.row}"
+            where = _("{place} row {row}", place=where, row=self.row)
         if self.column is not None:
-            where += f", {self.column}"
-        found = "" if self.value is None else f"found {self.value!r}, "
-        hint = f" ({self.hint})" if self.hint else ""
-        return printable(f"{where}: {found}expected {self.expected}{hint}")
+            where = _("{place}, {column}", place=where, column=self.column)
+        return _("{place}: {said}", place=where, said=self.sentence)
+
+    @property
+    def sentence(self) -> Text:
+        """The fault without its place: what was found, what was expected, and the hint."""
+        if self.value is None:
+            said = _("expected {expected}", expected=self.expected)
+        else:
+            said = _("found {value!r}, expected {expected}", value=self.value, expected=self.expected)
+        return said if not self.hint else _("{said} ({hint})", said=said, hint=self.hint)
 
 
 class InstanceError(RoofallocError):
@@ -85,10 +100,16 @@ class InstanceError(RoofallocError):
     def __init__(self, faults: Sequence[Fault], count: int | None = None) -> None:
         self.faults = tuple(faults)
         self.count = len(self.faults) if count is None else count
-        lines = [f"{self.count:,} fault{'s' if self.count != 1 else ''}:", *map(str, self.faults)]
+        head, *rest = self.lines()
+        super().__init__("\n".join([f"{head}:", *map(printable, rest)]))
+
+    def lines(self) -> list[Text]:
+        """How many faults there are, and each in a line."""
+        lines = [ngettext("{count:,} fault", "{count:,} faults", self.count)]
+        lines += [fault.text for fault in self.faults]
         if self.count > len(self.faults):
-            lines.append(f"and {self.count - len(self.faults):,} more")
-        super().__init__("\n".join(lines))
+            lines.append(_("and {count:,} more", count=self.count - len(self.faults)))
+        return lines
 
     def __reduce__(self) -> tuple[type[InstanceError], tuple[tuple[Fault, ...], int]]:
         return type(self), (self.faults, self.count)

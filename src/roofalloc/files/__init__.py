@@ -21,6 +21,7 @@ from ..columns import TABLES
 from ..errors import InstanceError, UsageError, printable
 from ..instance import Instance
 from ..plan import Plan, Result
+from ..texts import _, reason
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document, validated
 from . import documents, folders, output, plan_reader, plans
 from .ledger import ledger
@@ -51,9 +52,7 @@ def read(path: str | os.PathLike[str]) -> Instance:
             return read_instance_workbook(path, report)
         raw = _raw(path, report)
     except OSError as error:
-        report.add(
-            Origin(str(path), ""), expected="a file that can be read", hint=error.strerror or str(error)
-        )
+        report.add(Origin(str(path), ""), expected=_("a file that can be read"), hint=reason(error))
         report.raise_if_any()
         raise
     found = validated(raw, str(path), report, format_required=path.is_file())
@@ -71,22 +70,26 @@ def _run_by_spreadsheets(instance: Instance) -> Iterator[str]:
                 column.str.contains(r"^[=+\-@\t\r]") & ~column.str.contains(r"^[+-]?[0-9.]+$")
             )
             if len(odd):
-                more = f", and {len(odd) - 1:,} more" if len(odd) > 1 else ""
-                yield (
-                    f"{table}, {column.name}: {printable(odd[0][:80])!r}{more}: a spreadsheet that opens the "
-                    "CSV would run it as a formula"
+                found: str = repr(printable(odd[0][:80]))
+                if len(odd) > 1:
+                    found = _("{first}, and {count:,} more", first=found, count=len(odd) - 1)
+                yield _(
+                    "{table}, {column}: {found}: a spreadsheet that opens the CSV would run it as a formula",
+                    table=table,
+                    column=column.name,
+                    found=found,
                 )
 
 
 def _unreadable(path: Path, error: OSError, report: Report) -> InstanceError:
-    report.add(Origin(str(path), ""), expected="a file that can be read", hint=error.strerror or str(error))
+    report.add(Origin(str(path), ""), expected=_("a file that can be read"), hint=reason(error))
     return InstanceError(report.faults, report.count)
 
 
 def _absent(path: Path, report: Report) -> None:
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, beside) or "there is none"
-    report.add(Origin(str(path), ""), expected="a file or folder that exists", hint=hint)
+    hint = did_you_mean(path.name, beside) or _("there is none")
+    report.add(Origin(str(path), ""), expected=_("a file or folder that exists"), hint=hint)
 
 
 def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
@@ -100,7 +103,9 @@ def _raw(path: Path, report: Report) -> Mapping[str, RawTable]:
         with documents.collector_paused():
             return raw_document(documents.parse_json(data, str(path), report), str(path), report)
     else:
-        wanted = "NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or Parquet tables"
+        wanted = _(
+            "NAME.json, NAME.json.gz, NAME.xlsx, or a folder of instance.toml and CSV or Parquet tables"
+        )
         report.add(origin, expected=wanted)
     report.raise_if_any()
     raise AssertionError
@@ -128,21 +133,27 @@ def write(
     path = Path(path)
     if path.name.lower().endswith((".json", ".json.gz")):
         if tables is not None:
-            raise UsageError(f"{path} is a JSON file; tables={tables!r} belongs to a folder")
+            raise UsageError(
+                _("{path} is a JSON file; tables={tables!r} belongs to a folder", path=path, tables=tables)
+            )
         output.write_file(path, chain(chunks(instance, "\n"), [b"\n"]), compress=path.suffix.lower() == ".gz")
         return
     if is_workbook(path):
         from .workbooks.instances import write_instance_workbook
 
         if tables is not None:
-            raise UsageError(f"{path} is a workbook; tables={tables!r} belongs to a folder")
+            raise UsageError(
+                _("{path} is a workbook; tables={tables!r} belongs to a folder", path=path, tables=tables)
+            )
         write_instance_workbook(instance, path)
         return
     if path.suffix.lower() in (".xls", ".xlsm", ".ods", ".csv", ".toml", ".gz", ".zip"):
-        raise UsageError(f"{path}: an instance is written as NAME.json, NAME.json.gz, NAME.xlsx or a folder")
+        raise UsageError(
+            _("{path}: an instance is written as NAME.json, NAME.json.gz, NAME.xlsx or a folder", path=path)
+        )
     form = tables or ("parquet" if path.suffix == ".parquet" else "csv")
     if form not in ("csv", "parquet"):
-        raise UsageError(f"tables is {form!r}, expected 'csv' or 'parquet'")
+        raise UsageError(_("tables is {form!r}, expected 'csv' or 'parquet'", form=form))
     folders.write_instance_folder(instance, path, form)
 
 
@@ -170,7 +181,12 @@ def write_plan(result: Result | Plan, path: str | os.PathLike[str], instance: In
     path = Path(path)
     if instance is not None and instance.sha256 != plan.instance_sha256:
         raise UsageError(
-            f"the plan is for {plan.instance_name!r} ({plan.instance_sha256[:12]}...), not {instance}"
+            _(
+                "the plan is for {name!r} ({digest}...), not {instance}",
+                name=plan.instance_name,
+                digest=plan.instance_sha256[:12],
+                instance=instance,
+            )
         )
     if is_workbook(path):
         from .workbooks.plans import write_plan_workbook

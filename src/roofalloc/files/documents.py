@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..columns import Number
+from ..texts import Text, _
 from ..validation import Origin, Report, TwiceDict, contents
 
 __all__ = ["collector_paused", "parse_json", "parse_toml", "toml_bytes", "unpacked"]
@@ -37,7 +38,7 @@ def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
     """The object a JSON file holds; raises `InstanceError` where it cannot be read."""
     origin = Origin(path, "")
     if not data.strip():
-        report.add(origin, expected="JSON", hint="the file is empty")
+        report.add(origin, expected="JSON", hint=_("the file is empty"))
         report.raise_if_any()
     value: Any = None
     try:
@@ -50,21 +51,42 @@ def parse_json(data: bytes, path: str, report: Report) -> dict[str, Any]:
                 object_pairs_hook=_object,
             )
     except UnicodeDecodeError as error:
-        report.add(origin, expected=f"UTF-8 text (byte {error.start} is not)")
+        report.add(origin, expected=_("UTF-8 text (byte {byte} is not)", byte=error.start))
     except json.JSONDecodeError as error:
-        report.add(origin, expected=f"JSON (line {error.lineno}, column {error.colno}: {error.msg})")
+        wanted = _(
+            "JSON (line {line}, column {column}: {error})",
+            line=error.lineno,
+            column=error.colno,
+            error=Text(error.msg),
+        )
+        report.add(origin, expected=wanted)
     except RecursionError:
-        report.add(origin, expected="JSON (it is nested too deeply)")
+        report.add(origin, expected=_("JSON (it is nested too deeply)"))
     else:
         if not isinstance(value, dict):
-            report.add(origin, expected="an object of keys and values")
+            report.add(origin, expected=_("an object of keys and values"))
         elif _HALF.search(data) and (key := _half_key(value)) is not None:
-            report.add(origin, value=key, expected="keys of whole characters (half a surrogate pair)")
+            report.add(origin, value=key, expected=_("keys of whole characters (half a surrogate pair)"))
         else:
             return value
     report.raise_if_any()
     raise AssertionError
 
+
+#: What Python says of JSON that it cannot read.
+_JSON_ERRORS = (
+    _("Expecting value"),
+    _("Expecting property name enclosed in double quotes"),
+    _("Expecting ':' delimiter"),
+    _("Expecting ',' delimiter"),
+    _("Illegal trailing comma before end of object"),
+    _("Illegal trailing comma before end of array"),
+    _("Unterminated string starting at"),
+    _("Invalid control character at"),
+    _("Invalid \\escape"),
+    _("Invalid \\uXXXX escape"),
+    _("Extra data"),
+)
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -110,17 +132,18 @@ def parse_toml(data: bytes, path: str, report: Report) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
         if len(data) > _LONGEST_TOML:
-            report.add(origin, value=f"{len(data):,} bytes", expected=f"at most {_LONGEST_TOML:,} bytes")
+            wanted = _("at most {most:,} bytes", most=_LONGEST_TOML)
+            report.add(origin, value=_("{count:,} bytes", count=len(data)), expected=wanted)
         elif _DEEP_KEY.search(text):
-            report.add(origin, expected="TOML (it is nested too deeply)")
+            report.add(origin, expected=_("TOML (it is nested too deeply)"))
         else:
             return tomllib.loads(text, parse_float=_toml_number)
     except UnicodeDecodeError as error:
-        report.add(origin, expected=f"UTF-8 text (byte {error.start} is not)")
+        report.add(origin, expected=_("UTF-8 text (byte {byte} is not)", byte=error.start))
     except RecursionError:
-        report.add(origin, expected="TOML (it is nested too deeply)")
+        report.add(origin, expected=_("TOML (it is nested too deeply)"))
     except ValueError as error:  # TOMLDecodeError, and integers of thousands of digits
-        report.add(origin, expected=f"TOML ({error})")
+        report.add(origin, expected=_("TOML ({error})", error=error))
     report.raise_if_any()
     raise AssertionError
 

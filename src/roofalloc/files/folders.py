@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ..canonical import Cells, file_columns, number, policy_document
 from ..columns import TABLES
 from ..instance import Instance
+from ..texts import _
 from ..validation import Origin, RawTable, Report, did_you_mean, raw_document
 from . import documents, tables
 from .output import write_folder
@@ -23,7 +24,7 @@ def read_folder(folder: Path, report: Report) -> dict[str, RawTable]:
     if TOML not in names:
         report.add(
             Origin(str(folder), ""),
-            expected=f"a file {TOML} in the folder",
+            expected=_("a file {name} in the folder", name=TOML),
             hint=did_you_mean(TOML, names) or MISSING_FILE,
         )
         report.raise_if_any()
@@ -31,27 +32,27 @@ def read_folder(folder: Path, report: Report) -> dict[str, RawTable]:
     document = documents.parse_toml(documents.unpacked(path, folder), str(path), report)
     raw = raw_document(document, str(path), report, tables=False)
     for name in names:
-        stem, _, ending = name.rpartition(".")
+        stem, _dot, ending = name.rpartition(".")
         if ending.lower() not in _READERS:
             continue
         if name not in _FILES:
             report.add(
                 Origin(str(folder / name), ""),
-                expected=f"one of the tables {', '.join(TABLES)}",
-                hint=did_you_mean(stem, TABLES) or "unknown name",
+                expected=_("one of the tables {names}", names=", ".join(TABLES)),
+                hint=did_you_mean(stem, TABLES) or _("unknown name"),
             )
         elif stem in raw:
             report.add(
                 Origin(str(folder / name), stem),
-                expected=f"one file for {stem}",
-                hint=f"{stem}.csv is there too",
+                expected=_("one file for {table}", table=stem),
+                hint=_("{table}.csv is there too", table=stem),
             )
         else:
             raw[stem] = _READERS[ending](folder / name, stem, report, folder)
     return raw
 
 
-MISSING_FILE = "there is none"
+MISSING_FILE = _("there is none")
 
 
 def write_instance_folder(instance: Instance, folder: Path, form: Literal["csv", "parquet"]) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from ..errors import UsageError
 from ..instance import Instance
 from ..plan import Plan
+from ..texts import _
 
 
 def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
@@ -49,7 +50,12 @@ def ledger(instance: Instance, plan: Plan) -> pl.DataFrame:
     )
     short = rest.filter(pl.col("amount") < 0).sort("village")
     if short.height:
-        raise UsageError(f"village {short['village'][0]!r} is paid less than the need of those it reaches")
+        raise UsageError(
+            _(
+                "village {village!r} is paid less than the need of those it reaches",
+                village=short["village"][0],
+            )
+        )
     last = pl.col("kind") == "rest"
     needs = pl.concat([needs, rest.filter(pl.col("amount") > 0)]).sort(
         "village", last, "amount", "household", descending=[False, False, True, False]
@@ -127,5 +133,5 @@ def _needs(instance: Instance, plan: Plan) -> pl.DataFrame:
     )
     both = pl.concat([households, collectives])
     if households.height < plan.households.height or both["amount"].null_count():
-        raise UsageError("the plan reaches somebody who is not in this instance")
+        raise UsageError(_("the plan reaches somebody who is not in this instance"))
     return both

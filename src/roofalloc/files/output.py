@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import OutputError
+from ..texts import _, reason
 
 
 @contextlib.contextmanager
@@ -25,13 +26,18 @@ def _beside(path: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+        raise unwritten(path, reason(error)) from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def unwritten(path: Path, why: str) -> OutputError:
+    """Make the error for a file or folder that could not be written."""
+    return OutputError(_("{path} could not be written: {reason}", path=path, reason=why))
 
 
 def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> None:
@@ -41,7 +47,7 @@ def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> N
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
-        raise OutputError(f"{path} could not be written: it is a folder")
+        raise unwritten(path, _("it is a folder"))
     with _beside(path) as temporary:
         stream = path.exists() and not path.is_file()
         with (path if stream else temporary).open("wb") as raw:
@@ -132,15 +138,13 @@ def refuse_foreign(path: Path, mark: str, ours: Callable[[str], bool]) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise OutputError(f"{path} could not be written: a file of that name is in the way")
+        raise unwritten(path, _("a file of that name is in the way"))
     try:
         names = sorted(entry.name for entry in path.iterdir())
     except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+        raise unwritten(path, reason(error)) from error
     if names and mark not in names:
-        raise OutputError(f"{path} could not be written: the folder holds other things and no {mark}")
+        raise unwritten(path, _("the folder holds other things and no {mark}", mark=mark))
     foreign = [name for name in names if not ours(name)]
     if foreign:
-        raise OutputError(
-            f"{path} could not be written: it also holds {foreign[0]}, which would be lost; move that away"
-        )
+        raise unwritten(path, _("it also holds {name}, which would be lost; move that away", name=foreign[0]))

@@ -13,6 +13,7 @@ import polars as pl
 
 from .. import columns as c
 from ..plan import BY_POSITION, LEAF_PRICES, PRICES, Certificate, Leaf, Plan, Split, TermResult, Totals, Tree
+from ..texts import _
 from ..validation import (
     MISSING,
     DocumentReader,
@@ -71,20 +72,20 @@ class _PlanReader:
         known = [f for f in _KEYS if f not in ("format", "status")]
         for key in self.document:
             if key not in _KEYS:
-                wanted = f"one of {', '.join(_KEYS)}"
+                wanted = _("one of {names}", names=", ".join(_KEYS))
                 self.report.unknown(Origin(self.path, ""), key, _KEYS, expected=wanted)
         if isinstance(self.document, TwiceDict):
             for key in self.document.twice:
-                self.fault(key, hint="given twice", expected="each key once")
+                self.fault(key, hint=_("given twice"), expected=_("each key once"))
         for key in known:
             if key not in self.document and key != "conflict":
-                self.fault(key, hint=MISSING, expected="this part of a plan")
+                self.fault(key, hint=MISSING, expected=_("this part of a plan"))
         found = self.row("", head, HEAD)
         if found["format"] not in (None, FORMAT):
             self.fault("format", value=found["format"], expected=f'"{FORMAT}"')
         who = self.row("instance", self.document.get("instance", {}), INSTANCE)
         if who["sha256"] is not None and not re.fullmatch("[0-9a-f]{64}", who["sha256"]):
-            self.fault("sha256", "instance", value=who["sha256"], expected="64 hexadecimal digits")
+            self.fault("sha256", "instance", value=who["sha256"], expected=_("64 hexadecimal digits"))
         objective = self.objective()
         built, financing = self.built()
         payments = self.table("payments", PAYMENTS, ["roof", "village"])
@@ -145,8 +146,10 @@ class _PlanReader:
             None,
             told,
             values=values,
-            expected=f"each {' and '.join(keys)} once",
-            hint="given twice",
+            expected=_("each {name} once", name=keys[0])
+            if len(keys) == 1
+            else _("each {one} and {other} once", one=keys[0], other=keys[1]),
+            hint=_("given twice"),
         )
         return frame.sort(keys)
 
@@ -163,14 +166,14 @@ class _PlanReader:
         for k, row in enumerate(rows):
             if isinstance(row, TwiceDict):
                 for key in row.twice:
-                    self.fault(key, "built", k, hint="given twice", expected="each key once")
+                    self.fault(key, "built", k, hint=_("given twice"), expected=_("each key once"))
         built = self.table(
             "built", BUILT, ["roof"], plain if isinstance(self.document.get("built"), list) else None
         )
         flat, origins = [], []
         for k, amounts in enumerate(drawn):
             if not isinstance(amounts, dict) or isinstance(amounts, TwiceDict):
-                wanted = "an object of sources and amounts, each source once"
+                wanted = _("an object of sources and amounts, each source once")
                 self.fault("financing", "built", k, expected=wanted)
                 continue
             roof = rows[k].get("roof")
@@ -189,20 +192,19 @@ class _PlanReader:
         if "roof" in financing.columns:
             roofs = financing.columns["roof"].values
             lost = roofs.is_not_null() & ~roofs.is_in(built["roof"].implode())
-            wanted = "a roof of the stations"
-            self.report.rows(
-                financing.origin, "roof", lost, values=roofs, expected=wanted, hint="there is none"
-            )
+            wanted, hint = _("a roof of the stations"), _("there is none")
+            self.report.rows(financing.origin, "roof", lost, values=roofs, expected=wanted, hint=hint)
         return built, self.checked(financing, FINANCING, ["roof", "source"])
 
     def reached(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         reached = self.reader.mapping("reached", self.document.get("reached"))
         for key in reached:
             if key not in ("households", "collectives"):
-                self.fault(key, "reached", expected="households or collectives", hint="unknown name")
+                wanted = _("{one} or {other}", one="households", other="collectives")
+                self.fault(key, "reached", expected=wanted, hint=_("unknown name"))
         for key in ("households", "collectives"):
             if key not in reached:
-                self.fault(key, "reached", expected="a list", hint=MISSING)
+                self.fault(key, "reached", expected=_("a list"), hint=MISSING)
         households = self.checked(
             self.raw("reached.households", reached.get("households")), HOUSEHOLDS, ["household"]
         )
@@ -223,7 +225,7 @@ class _PlanReader:
         for k, (row, said) in enumerate(zip(rows, frame.rows(named=True), strict=True)):
             for key in (*known[:-1],):
                 if key not in row and key in ("value", "bound", "certified_bound", "gap", "proof"):
-                    self.fault(key, "objective", k, expected="a value or null", hint=MISSING)
+                    self.fault(key, "objective", k, expected=_("a value or null"), hint=MISSING)
             value = self.fraction(row.get("value"), "value", k, required=True)
             if said["term"] == "fairness":
                 value = self.share(row.get("fraction"), value, k)
@@ -232,8 +234,8 @@ class _PlanReader:
                     "fraction",
                     "objective",
                     k,
-                    expected="a fraction beside fairness only",
-                    hint="unknown name",
+                    expected=_("a fraction beside fairness only"),
+                    hint=_("unknown name"),
                 )
             found.append(
                 TermResult(
@@ -253,7 +255,11 @@ class _PlanReader:
             return None
         if isinstance(value, c.Number) and re.fullmatch(r"-?\d{1,18}(\.\d{1,9})?", value, re.ASCII):
             return Fraction(value)
-        wanted = "a number with at most nine decimal places" + ("" if required else ", or null")
+        wanted = (
+            _("a number with at most nine decimal places")
+            if required
+            else _("a number with at most nine decimal places, or null")
+        )
         self.fault(column, "objective", row, value=value, expected=wanted)
         return None
 
@@ -261,7 +267,7 @@ class _PlanReader:
         """The exact share of fairness, which its value in decimals must agree with."""
         match = re.fullmatch(r"(\d{1,18})/([1-9]\d{0,17})", text, re.ASCII) if type(text) is str else None
         if match is None:
-            self.fault("fraction", "objective", row, value=text, expected='a fraction such as "13/81"')
+            self.fault("fraction", "objective", row, value=text, expected=_('a fraction such as "13/81"'))
             return None
         share = Fraction(int(match[1]), int(match[2]))
         if value is not None and value != Fraction(nine_places(share, up=False)):
@@ -270,7 +276,7 @@ class _PlanReader:
                 "objective",
                 row,
                 value=str(float(value)),
-                expected=f"{nine_places(share, up=False)}, which is {text}",
+                expected=_("{value}, which is {fraction}", value=nine_places(share, up=False), fraction=text),
             )
         return share
 
@@ -281,7 +287,7 @@ class _PlanReader:
         if isinstance(self.document.get("totals"), dict):
             for key in ("by_source", "by_region"):
                 if key not in self.document["totals"]:
-                    self.fault(key, "totals", expected="an object", hint=MISSING)
+                    self.fault(key, "totals", expected=_("an object"), hint=MISSING)
         found = self.row("totals", raw, TOTALS)
         drawn = [{"source": source, "amount": amount} for source, amount in sources.items()]
         amounts = parse_table(
@@ -307,11 +313,11 @@ class _PlanReader:
         rows = self.document.get("certificates")
         if not isinstance(rows, list):
             if rows is not None:
-                self.fault(None, "certificates", expected="a list of objects")
+                self.fault(None, "certificates", expected=_("a list of objects"))
             return
         for k, row in enumerate(rows):
             if not isinstance(row, dict) or type(row.get("term")) is not str:
-                self.fault("term", "certificates", k, expected="a term and its prices")
+                self.fault("term", "certificates", k, expected=_("a term and its prices"))
                 continue
             self.twice(row, "", k)
             prices = self.price_maps(row, PRICES, "", k, besides=("term", "tree"))
@@ -320,7 +326,8 @@ class _PlanReader:
 
     def twice(self, row: Any, where: str, k: int) -> None:
         for key in row.twice if isinstance(row, TwiceDict) else ():
-            self.fault(f"{where}{key}", "certificates", k, expected="each key once", hint="given twice")
+            wanted, hint = _("each key once"), _("given twice")
+            self.fault(f"{where}{key}", "certificates", k, expected=wanted, hint=hint)
 
     def price_maps(
         self, row: dict[str, Any], names: Sequence[str], where: str, k: int, besides: Sequence[str] = ()
@@ -331,22 +338,23 @@ class _PlanReader:
             if key in names:
                 found[key] = self.prices(values, key, where, k)
             elif key not in besides:
-                wanted = f"one of {', '.join([*names, *besides])}"
-                self.fault(f"{where}{key}", "certificates", k, expected=wanted, hint="unknown name")
+                wanted = _("one of {names}", names=", ".join([*names, *besides]))
+                self.fault(f"{where}{key}", "certificates", k, expected=wanted, hint=_("unknown name"))
         return found
 
     def prices(self, values: Any, key: str, where: str, row: int) -> dict[Any, Decimal]:
         if not isinstance(values, dict) or isinstance(values, TwiceDict):
-            self.fault(f"{where}{key}", "certificates", row, expected="an object of prices, each key once")
+            wanted = _("an object of prices, each key once")
+            self.fault(f"{where}{key}", "certificates", row, expected=wanted)
             return {}
         found: dict[Any, Decimal] = {}
         for name, text in values.items():
             place = f"{where}{key}.{name}"
             if type(text) is not str or not re.fullmatch(r"\d{1,30}(\.\d{1,60})?", text, re.ASCII):
-                wanted = "a price of at least 0 as a decimal string"
+                wanted = _("a price of at least 0 as a decimal string")
                 self.fault(place, "certificates", row, value=text, expected=wanted)
             elif key in BY_POSITION and not re.fullmatch(_POSITION, name, re.ASCII):
-                wanted = "a position in the policy's list, from 0"
+                wanted = _("a position in the policy's list, from 0")
                 self.fault(place, "certificates", row, value=name, expected=wanted)
             else:
                 found[int(name) if key in BY_POSITION else name] = Decimal(text)
@@ -354,49 +362,48 @@ class _PlanReader:
 
     def tree(self, tree: Any, k: int) -> Tree | None:
         if not isinstance(tree, dict) or not isinstance(tree.get("nodes"), list):
-            self.fault("tree", "certificates", k, expected="an object with a list of nodes")
+            self.fault("tree", "certificates", k, expected=_("an object with a list of nodes"))
             return None
         self.twice(tree, "tree.", k)
         for key in tree:
             if key not in ("sets", "nodes"):
-                self.fault(
-                    f"tree.{key}", "certificates", k, expected="one of sets, nodes", hint="unknown name"
-                )
+                wanted, hint = _("one of {names}", names="sets, nodes"), _("unknown name")
+                self.fault(f"tree.{key}", "certificates", k, expected=wanted, hint=hint)
         nodes = tuple(self.node(node, f"tree.nodes[{at}]", k) for at, node in enumerate(tree["nodes"]))
         return Tree(nodes, self.sets(tree.get("sets", {}), k))
 
     def sets(self, sets: Any, k: int) -> dict[str, tuple[str, ...]]:
         if not isinstance(sets, dict) or isinstance(sets, TwiceDict):
-            self.fault(
-                "tree.sets", "certificates", k, expected="an object of lists of villages, each key once"
-            )
+            wanted = _("an object of lists of villages, each key once")
+            self.fault("tree.sets", "certificates", k, expected=wanted)
             return {}
         found = {}
         for name, villages in sets.items():
             if isinstance(villages, list) and all(type(v) is str for v in villages):
                 found[name] = tuple(villages)
             else:
-                self.fault(f"tree.sets.{name}", "certificates", k, expected="a list of villages")
+                self.fault(f"tree.sets.{name}", "certificates", k, expected=_("a list of villages"))
         return found
 
     def node(self, node: Any, where: str, k: int) -> Split | Leaf:
         """A node of a proof tree: a split has children, a leaf has none."""
         if not isinstance(node, dict):
-            self.fault(where, "certificates", k, expected="a split or a leaf: an object")
+            self.fault(where, "certificates", k, expected=_("a split or a leaf: an object"))
             return Leaf()
         self.twice(node, f"{where}.", k)
         if "children" not in node:
             prices = self.price_maps(node, LEAF_PRICES, f"{where}.", k, besides=("infeasible",))
             infeasible = node.get("infeasible", False)
             if not isinstance(infeasible, bool):
-                self.fault(f"{where}.infeasible", "certificates", k, expected="true or false")
+                wanted = _("{one} or {other}", one="true", other="false")
+                self.fault(f"{where}.infeasible", "certificates", k, expected=wanted)
             return Leaf(**prices, infeasible=infeasible is True)
         of_roof = "roof" in node
         known = ("roof", "option", "children") if of_roof else ("demand", "count", "children")
         for key in node:
             if key not in known:
-                wanted = f"one of {', '.join(known)}"
-                self.fault(f"{where}.{key}", "certificates", k, expected=wanted, hint="unknown name")
+                wanted, hint = _("one of {names}", names=", ".join(known)), _("unknown name")
+                self.fault(f"{where}.{key}", "certificates", k, expected=wanted, hint=hint)
         children = self.position(node, "children", where, k)
         if of_roof:
             roof = self.name(node, "roof", where, k)
@@ -412,7 +419,7 @@ class _PlanReader:
         value = node.get(key)
         if type(value) is str:
             return value
-        self.fault(f"{where}.{key}", "certificates", k, expected="an id", hint=_absent(node, key))
+        self.fault(f"{where}.{key}", "certificates", k, expected=_("an id"), hint=_absent(node, key))
         return ""
 
     def position(self, node: dict[str, Any], key: str, where: str, k: int) -> int:
@@ -421,27 +428,27 @@ class _PlanReader:
             return int(value)
         self.fault(
             f"{where}.{key}", "certificates", k, value=value if isinstance(value, str) else None,
-            expected="a whole number from 0", hint=_absent(node, key),
+            expected=_("a whole number from 0"), hint=_absent(node, key),
         )  # fmt: skip
         return 0
 
     def plain_list(self, key: str) -> Iterator[Mapping[str, Any]]:
         rows = self.document.get(key, [])
         if not isinstance(rows, list):
-            self.fault(None, key, expected="a list of objects")
+            self.fault(None, key, expected=_("a list of objects"))
             return
         for k, row in enumerate(rows):
             if isinstance(row, dict):
                 yield self.plain(key, row, k)
             else:
-                self.fault(None, key, k, expected="an object of keys and values")
+                self.fault(None, key, k, expected=_("an object of keys and values"))
 
     def plain(self, key: str, value: Any, row: int | None = None) -> Any:
         """A value that may be anything, as Python holds it."""
         try:
             return _python(value)
         except RecursionError:
-            self.fault(None, key, row, expected=f"values nested at most {_DEEPEST} deep")
+            self.fault(None, key, row, expected=_("values nested at most {depth} deep", depth=_DEEPEST))
             return {}
 
 

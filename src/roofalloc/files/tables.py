@@ -13,6 +13,7 @@ import polars as pl
 
 from ..canonical import Cells
 from ..columns import RawColumn, raw_from_series
+from ..texts import _
 from ..validation import Origin, RawTable, Report, contents
 
 
@@ -28,23 +29,23 @@ def read_csv(path: Path, table: str, report: Report, within: Path | None = None)
     """
     origin = Origin(str(path), table)
     data = contents(path, report, table=table, within=within)
-    text = None if data is None else _decoded(data, origin, report)
+    text = None if data is None else decoded(data, origin, report)
     if text is None:
         return RawTable(origin, 0)
     if not text.strip():
-        report.add(origin, expected="a header line of column names", hint="the file is empty")
+        report.add(origin, expected=_("a header line of column names"), hint=_("the file is empty"))
         return RawTable(origin, 0)
-    first, _, body = text.partition(b"\n")
+    first, _end, body = text.partition(b"\n")
     try:
         names = next(csv.reader([first.decode().rstrip("\r")], strict=True))
     except csv.Error as error:
-        report.add(origin, row=1, expected=f"CSV ({error})")
+        report.add(origin, row=1, expected=_("CSV ({error})", error=error))
         return RawTable(origin, 0)
     if not names:
-        report.add(origin, row=1, expected="a header line of column names", hint="the line is empty")
+        report.add(origin, row=1, expected=_("a header line of column names"), hint=_("the line is empty"))
         return RawTable(origin, 0)
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        report.add(origin, value=names[0], expected="commas between the columns")
+        report.add(origin, value=names[0], expected=_("commas between the columns"))
         return RawTable(origin, 0)
     if not report.fits(origin, body.count(b"\n") + 1, len(names), len(body) + 1):
         return RawTable(origin, 0)
@@ -62,10 +63,10 @@ def read_csv(path: Path, table: str, report: Report, within: Path | None = None)
     return RawTable(origin, frame.height, _named(frame, names, origin, report))
 
 
-def _decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
+def decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
     """The file as UTF-8."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        report.add(origin, expected="UTF-8 or GB18030 text (this is UTF-16)")
+        report.add(origin, expected=_("UTF-8 or GB18030 text (this is UTF-16)"))
         return None
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
@@ -76,7 +77,7 @@ def _decoded(data: bytes, origin: Origin, report: Report) -> bytes | None:
             return data.decode("gb18030").encode()
         except UnicodeError:
             line = data.count(b"\n", 0, error.start) + 1
-            report.add(origin, expected=f"UTF-8 or GB18030 text (line {line} is neither)")
+            report.add(origin, expected=_("UTF-8 or GB18030 text (line {line} is neither)", line=line))
             return None
     return data
 
@@ -125,13 +126,12 @@ def _careful(body: bytes, width: int, origin: Origin, report: Report) -> tuple[p
             start, line = line, reader.line_num + 2
             if any(row[width:]):
                 told = Origin(origin.path, origin.table, lambda position: position)
-                report.add(
-                    told, row=start, value=f"{len(row)} cells", expected=f"{width} cells, as in the header"
-                )
+                wanted = _("{count} cells, as in the header", count=width)
+                report.add(told, row=start, value=_("{count} cells", count=len(row)), expected=wanted)
             rows.append([cell or None for cell in row[:width]] + [None] * (width - len(row)))
             numbers.append(start)
     except csv.Error as error:
-        report.add(origin, row=reader.line_num + 1, expected=f"CSV ({error})")
+        report.add(origin, row=reader.line_num + 1, expected=_("CSV ({error})", error=error))
     columns = [pl.Series(f"c{k}", [row[k] for row in rows], dtype=pl.String) for k in range(width)]
     return pl.DataFrame(columns), numbers
 
@@ -144,14 +144,13 @@ def _named(frame: pl.DataFrame, names: Sequence[str], origin: Origin, report: Re
     found: dict[str, RawColumn] = {}
     for name, series in zip(names, frame, strict=True):
         if name in found:
-            report.add(origin, name, expected="each column once", hint="given twice")
+            report.add(origin, name, expected=_("each column once"), hint=_("given twice"))
         elif name:
             found[name] = RawColumn(series, "any")
         elif series.null_count() < len(series):  # spreadsheets leave columns behind that are all empty
             number = int(series.name[1:]) + 1
-            report.add(
-                origin, f"column {number}", expected="a name in the header line", hint="the name is empty"
-            )
+            wanted, hint = _("a name in the header line"), _("the name is empty")
+            report.add(origin, _("column {place}", place=number), expected=wanted, hint=hint)
     return found
 
 
@@ -170,7 +169,7 @@ def read_parquet(path: Path, table: str, report: Report, within: Path | None = N
         return _checked_size(pl.read_parquet(io.BytesIO(data)), len(data), origin, report)
     except (Exception, pl.exceptions.PanicException) as error:  # what a damaged file does to its decoder
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        report.add(origin, expected=f"a Parquet file ({said})")
+        report.add(origin, expected=_("a Parquet file ({error})", error=said))
         return RawTable(origin, 0)
 
 
@@ -180,8 +179,8 @@ def _checked_size(frame: pl.DataFrame, size: int, origin: Origin, report: Report
     for series in frame:
         texts = series.str.len_bytes().sum() if series.dtype == pl.String else 0
         if texts > max(_TEXTS, 64 * size):
-            wanted = f"at most {max(_TEXTS, 64 * size):,} bytes in a column"
-            report.add(origin, series.name, value=f"{texts:,} bytes", expected=wanted)
+            wanted = _("at most {most:,} bytes in a column", most=max(_TEXTS, 64 * size))
+            report.add(origin, series.name, value=_("{count:,} bytes", count=texts), expected=wanted)
             found[series.name] = raw_from_series(series.clear(len(series)))
         else:
             found[series.name] = raw_from_series(series)

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from .. import columns as c
+from ..texts import _
 from .report import MISSING, RawTable, Report, did_you_mean
 
 
@@ -35,7 +36,8 @@ def parse_table(raw: RawTable, specs: Sequence[c.Column], report: Report, extra:
         if extra and name.startswith("x_"):
             kept.append(_parse_column(raw, raw.columns[name], c.Column(name, "literal"), report).alias(name))
         else:
-            allowed = f"one of {', '.join(told)}" + (" or x_..." if extra else "")
+            names = ", ".join(told)
+            allowed = _("one of {names} or x_...", names=names) if extra else _("one of {names}", names=names)
             report.unknown(raw.origin, name, told, expected=allowed)
     return pl.DataFrame(kept)
 
@@ -62,7 +64,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
     }.get(spec.kind, ("text",))
     wrong = found.wrong(allowed)
     if wrong is not None:
-        said = c.NOT_A_NUMBER if allowed == ("number",) else "not text"
+        said = c.NOT_A_NUMBER if allowed == ("number",) else _("not text")
         fault(wrong & values.is_not_null(), said)
         values = _without(values, wrong)
         if values.null_count() == len(values):
@@ -71,7 +73,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
     if spec.kind == "number":
         exact, reasons = c.exact_integers(values, spec.places)
         for reason, mask in reasons.items():
-            fault(mask, "not a whole number" if reason == c.TOO_FINE and not spec.places else reason)
+            fault(mask, _("not a whole number") if reason == c.TOO_FINE and not spec.places else reason)
         return _within(exact, spec, fault)
     if spec.kind == "float":
         exact, odd = c.doubles(values)
@@ -81,7 +83,7 @@ def _parse_column(raw: RawTable, found: c.RawColumn, spec: c.Column, report: Rep
         values = c.double_texts(values) if values.dtype.is_float() else values.cast(pl.String)
     if spec.kind == "id" and not _plain(values):
         odd = values.str.contains(r"^\s|\s$|\p{Cc}")
-        fault(odd, "blanks or control characters")
+        fault(odd, _("blanks or control characters"))
     elif spec.kind == "choice":
         odd = ~values.is_in(list(spec.choices))
         if odd.any():
@@ -105,10 +107,10 @@ def _plain(texts: pl.Series) -> bool:
 
 def _within(values: pl.Series, spec: c.Column, fault: Callable[..., None]) -> pl.Series:
     if spec.low is not None and (values < spec.low).any():
-        fault(values < spec.low, "out of range")
+        fault(values < spec.low, _("out of range"))
         values = _without(values, values < spec.low)
     if spec.high is not None and (values > spec.high).any():
-        fault(values > spec.high, "out of range")
+        fault(values > spec.high, _("out of range"))
         values = _without(values, values > spec.high)
     return values
 

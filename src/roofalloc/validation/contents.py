@@ -8,6 +8,7 @@ import stat
 import zlib
 from pathlib import Path
 
+from ..texts import _, reason
 from .report import Origin, Report
 
 #: Bytes of a file, unpacked where it is packed. A nation of four million households has a tenth of that.
@@ -38,11 +39,14 @@ def contents(path: Path, report: Report, *, table: str = "", within: Path | None
             data = _unpacked(path, most) if packed else path.read_bytes()
             if len(data) <= most:
                 return data
-        report.add(origin, expected=f"at most {most:,} bytes" + f", unpacked from {size:,}" * packed)
+        wanted = _("at most {most:,} bytes", most=most)
+        if packed:
+            wanted = _("{limit}, unpacked from {size:,}", limit=wanted, size=size)
+        report.add(origin, expected=wanted)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        report.add(origin, expected=f"a gzip file ({error})")
+        report.add(origin, expected=_("a gzip file ({error})", error=error))
     except OSError as error:
-        report.add(origin, expected="a file that can be read", hint=error.strerror or str(error))
+        report.add(origin, expected=_("a file that can be read"), hint=reason(error))
     return None
 
 
@@ -68,11 +72,18 @@ def is_plain(path: Path, report: Report, *, table: str = "", within: Path | None
     if within is not None and path.is_symlink():
         target = Path(os.path.realpath(path))
         if not target.is_relative_to(os.path.realpath(within)):
-            report.add(origin, expected="a file of this folder", hint=f"a symbolic link to {target}")
+            linked = _("a symbolic link to {target}", target=target)
+            report.add(origin, expected=_("a file of this folder"), hint=linked)
             return False
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
-        report.add(origin, expected="a file", hint=f"this is {kind}")
+        kind = (
+            _("this is a folder")
+            if stat.S_ISDIR(mode)
+            else _("this is a pipe")
+            if stat.S_ISFIFO(mode)
+            else _("this is a device")
+        )
+        report.add(origin, expected=_("a file"), hint=kind)
         return False
     return True

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from .. import columns as c
+from ..texts import _
 from .report import MOST_COLUMNS, NestedOptions, Origin, RawTable, Report
 
 
@@ -41,7 +42,7 @@ def raw_document(
     if isinstance(terms, (list, tuple)):
         terms = [{"term": term} if isinstance(term, str) else term for term in terms]
         if not terms:
-            report.add(Origin(path, "policy"), "objective", value="[]", expected="at least one term")
+            report.add(Origin(path, "policy"), "objective", value="[]", expected=_("at least one term"))
     for name, rows in (
         ("policy.objective", terms),
         ("policy.require", policy.pop("require", None)),
@@ -85,7 +86,7 @@ class DocumentReader:
         if isinstance(value, Mapping):
             return value
         self.report.add(
-            Origin(self.path, table), value=_brief(value), expected="an object of keys and values"
+            Origin(self.path, table), value=_brief(value), expected=_("an object of keys and values")
         )
         return {}
 
@@ -101,7 +102,7 @@ class DocumentReader:
         """A list of objects; with roofs come their options."""
         origin = Origin(self.path, name)
         if not isinstance(rows, (list, tuple)):
-            wanted = "a list of terms" if name == "policy.objective" else "a list of objects"
+            wanted = _("a list of terms") if name == "policy.objective" else _("a list of objects")
             self.report.add(origin, value=_brief(rows), expected=wanted)
             return {name: RawTable(origin, 0)}
         origin, rows = self._objects(origin, rows)
@@ -121,7 +122,8 @@ class DocumentReader:
             if isinstance(row, Mapping):
                 good.append(k)
             else:
-                self.report.add(origin, row=k, value=_brief(row), expected="an object of keys and values")
+                wanted = _("an object of keys and values")
+                self.report.add(origin, row=k, value=_brief(row), expected=wanted)
         rows = [rows[k] for k in good]
         origin = Origin(origin.path, origin.table, lambda position: good[position])
         self.twice(origin, rows)
@@ -132,7 +134,7 @@ class DocumentReader:
         for k, row in enumerate(rows):
             if isinstance(row, TwiceDict):
                 for key in row.twice:
-                    self.report.add(origin, key, row=k, expected="each key once", hint="given twice")
+                    self.report.add(origin, key, row=k, expected=_("each key once"), hint=_("given twice"))
 
     def _columns(self, origin: Origin, rows: Sequence[Mapping[str, Any]], leave: str = "") -> RawTable:
         names = dict.fromkeys(chain.from_iterable(rows))
@@ -152,14 +154,15 @@ class DocumentReader:
             if options is None:
                 continue
             if not isinstance(options, (list, tuple)):
-                self.report.add(origin, "options", row=k, value=_brief(options), expected="a list of options")
+                wanted = _("a list of options")
+                self.report.add(origin, "options", row=k, value=_brief(options), expected=wanted)
                 misshapen.append(k)
                 continue
             for place, option in enumerate(options):
                 if not isinstance(option, Mapping):
-                    self.report.add(
-                        origin, f"options[{place}]", row=k, value=_brief(option), expected="an option object"
-                    )
+                    wanted = _("an option object")
+                    name = f"options[{place}]"
+                    self.report.add(origin, name, row=k, value=_brief(option), expected=wanted)
                     misshapen.append(k)
                     continue
                 rows.append(option)
@@ -169,7 +172,8 @@ class DocumentReader:
         self.twice(where, rows)
         for k, row in enumerate(rows):
             if "roof" in row:
-                self.report.add(where, "roof", row=k, expected="no roof: the option stands in its roof")
+                wanted = _("no roof: the option stands in its roof")
+                self.report.add(where, "roof", row=k, expected=wanted)
         table = self._columns(where, rows, leave="roof")
         if rows:
             owners = [ids[k] if isinstance(ids[k], str) else None for k in roofs]
@@ -185,5 +189,5 @@ def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def _brief(value: Any) -> str:
-    kind = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
-    return kind.get(type(value), "a number" if isinstance(value, c.Number) else type(value).__name__)
+    kind = {dict: _("an object"), list: _("a list"), str: _("text"), bool: _("a boolean"), type(None): "null"}
+    return kind.get(type(value), _("a number") if isinstance(value, c.Number) else type(value).__name__)

@@ -11,6 +11,7 @@ from .. import columns as c
 from ..canonical import file_columns, policy_document
 from ..errors import UsageError
 from ..instance import Instance, Policy
+from ..texts import _
 from .cells import memory_type
 from .documents import DocumentReader, raw_document
 from .report import Origin, RawTable, Report
@@ -39,8 +40,8 @@ def from_records(name: str, parts: Mapping[str, Any]) -> Instance:
         if "options" in document:
             report.add(
                 Origin(name, "options"),
-                expected="options in their roofs or in a table",
-                hint="both are given",
+                expected=_("options in their roofs or in a table"),
+                hint=_("both are given"),
             )
         document |= DocumentReader(name, report, "any").table("options", options)
     return validated(document | raw, name, report)
@@ -56,7 +57,7 @@ def _frame(value: Any) -> pl.DataFrame | None:
         columns = {str(key): c.listed(column) for key, column in value.items()}
         lengths = {key: len(column) for key, column in columns.items()}
         if len(set(lengths.values())) > 1:
-            raise UsageError(f"columns of different lengths: {lengths}")
+            raise UsageError(_("columns of different lengths: {lengths}", lengths=lengths))
         return pl.DataFrame([pl.Series(key, column, dtype=pl.Object) for key, column in columns.items()])
     if type(value).__module__.partition(".")[0] == "pandas":
         return _from_pandas(value)
@@ -67,7 +68,8 @@ def _frame(value: Any) -> pl.DataFrame | None:
 
 def _from_pandas(frame: Any) -> pl.DataFrame:
     if not frame.columns.is_unique:
-        raise UsageError(f"columns of the same name: {sorted(map(str, frame.columns))}")
+        names = sorted(map(str, frame.columns))
+        raise UsageError(_("columns of the same name: {names}", names=names))
     found = []
     for name in frame.columns:
         column = frame[name]
@@ -86,7 +88,8 @@ def replaced(instance: Instance, changes: Mapping[str, Any]) -> Instance:
     fields = ("name", "currency", "notes", "policy", "assumptions", *c.TABLES)
     for key in changes:
         if key not in fields:
-            raise UsageError(f"an instance has no {key!r}; it has {', '.join(fields)}")
+            names = ", ".join(fields)
+            raise UsageError(_("an instance has no {key!r}; it has {names}", key=key, names=names))
     new = {
         key: changes.get(key, getattr(instance, key)) if key in changes else getattr(instance, key)
         for key in fields
@@ -114,7 +117,10 @@ def _raw_from_memory(table: str, frame: pl.DataFrame) -> dict[str, c.RawColumn]:
     for key, kind in frame.schema.items():
         wanted = types.get(key, pl.String)
         if kind not in (wanted, pl.Null) and not (wanted == pl.Int64 and kind.is_integer()):
-            raise UsageError(f"{table}.{key} is {kind}, expected {wanted}")
+            column = f"{table}.{key}"
+            raise UsageError(
+                _("{column} is {kind}, expected {wanted}", column=column, kind=kind, wanted=wanted)
+            )
     return {
         name: c.RawColumn(cells.texts, "number" if cells.numeric else "text")
         for name, cells in file_columns(table, frame).items()

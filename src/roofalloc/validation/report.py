@@ -12,6 +12,7 @@ import polars as pl
 
 from .. import columns as c
 from ..errors import Fault, InstanceError
+from ..texts import Text, _
 
 #: Columns of a table, the user's own among them.
 MOST_COLUMNS = 256
@@ -20,7 +21,7 @@ MOST_COLUMNS = 256
 MOST_CELLS = 10_000_000
 
 #: Hint where a cell, key or column is absent.
-MISSING = "nothing given"
+MISSING = _("nothing given")
 
 #: Order of the tables in a fault report.
 ORDER = ("", *c.TABLES, "policy", "policy.objective", "policy.require", "policy.limits", "assumptions")
@@ -43,7 +44,7 @@ class Origin:
 
     def named(self, position: int) -> str:
         """How to call a row in a sentence."""
-        return f"row {self.row(position)}"
+        return _("row {row}", row=self.row(position))
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def shown(value: Any) -> str | None:
     """A value as text, cut where it is long."""
     if value is None:
         return None
+    if isinstance(value, Text):
+        return value
     text = value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -126,7 +129,7 @@ class Report:
     ) -> None:
         """A name that is none of those known; the nearest is looked for only where the fault is kept."""
         kept = self._added[origin.table] < self.MOST
-        hint = (did_you_mean(name, known) or "unknown name") if kept else None
+        hint = (did_you_mean(name, known) or _("unknown name")) if kept else None
         self.add(origin, name, row=row, expected=expected, hint=hint)
 
     def fits(self, origin: Origin, rows: int, columns: int, most: int) -> bool:
@@ -137,10 +140,12 @@ class Report:
         most : cells that a table of that file may have, where it has more than `MOST_CELLS`
         """
         if columns > MOST_COLUMNS:
-            self.add(origin, value=f"{columns:,} columns", expected=f"at most {MOST_COLUMNS} columns")
+            wanted = _("at most {most} columns", most=MOST_COLUMNS)
+            self.add(origin, value=_("{count:,} columns", count=columns), expected=wanted)
         elif rows * columns > max(MOST_CELLS, most):
-            wanted = f"at most {MOST_CELLS:,} cells in a file that leaves nearly all of them out"
-            self.add(origin, value=f"{rows:,} rows of {columns} columns", expected=wanted)
+            wanted = _("at most {most:,} cells in a file that leaves nearly all of them out", most=MOST_CELLS)
+            found = _("{rows:,} rows of {columns} columns", rows=rows, columns=columns)
+            self.add(origin, value=found, expected=wanted)
         else:
             return True
         return False
@@ -194,7 +199,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     if close is None:
         found = difflib.get_close_matches(name, known, 1, 0.6)
         close = found[0] if found else None
-    return None if close is None else f'did you mean "{close}"?'
+    return None if close is None else _('did you mean "{close}"?', close=close)
 
 
 class Hints:

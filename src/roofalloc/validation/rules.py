@@ -16,6 +16,7 @@ from .. import columns as c
 from .. import financing
 from ..canonical import FORMAT
 from ..instance import TERMS, Floor, Instance, Limit, Policy, Term
+from ..texts import _
 from .cells import parse_table
 from .report import MISSING, Hints, NestedOptions, Origin, RawTable, Report, did_you_mean
 
@@ -156,8 +157,11 @@ class Draft:
                 continue
             lacking = [key for key in keys if not self.given("assumptions", key).all()]
             for key in lacking:
-                wanted = (
-                    f"a value, since {column} is not given in {absent.sum():,} of {len(absent):,} options"
+                wanted = _(
+                    "a value, since {column} is not given in {absent:,} of {count:,} options",
+                    column=column,
+                    absent=absent.sum(),
+                    count=len(absent),
                 )
                 self.report.add(self.origin("assumptions"), key, expected=wanted, hint=MISSING)
             if any(key not in self.assumptions for key in keys):
@@ -171,8 +175,8 @@ class Draft:
                 values=pl.Series([c.decimal_text(found.get(watts, 0), 2) for watts in sizes])
                 if bad
                 else None,
-                expected="an amount of at least 0",
-                hint="derived from the assumptions",
+                expected=_("an amount of at least 0"),
+                hint=_("derived from the assumptions"),
             )
             values = pl.Series(
                 [None if watts in bad else found.get(watts) for watts in sizes], dtype=pl.Int64
@@ -232,7 +236,9 @@ class Draft:
             .select("row", "row_first")
             .iter_rows()
         )
-        said = {"options": "an id once in its roof", "links": "each link once"}.get(table, "each id once")
+        said = {"options": _("an id once in its roof"), "links": _("each link once")}.get(
+            table, _("each id once")
+        )
         values = frame[keys[-1]] if table != "links" else frame["roof"] + " - " + frame["village"]
         self.report.rows(
             origin,
@@ -240,7 +246,7 @@ class Draft:
             again,
             values=values,
             expected=said,
-            hint=lambda k: f"first in {origin.named(firsts[k])}",
+            hint=lambda k: _("first in {place}", place=origin.named(firsts[k])),
         )
 
     def _check_references(self, table: str, specs: Sequence[c.Column], frame: pl.DataFrame) -> None:
@@ -255,7 +261,8 @@ class Draft:
             if (table, spec.name) == ("roofs", "serves"):  # where not given it is the region, told there
                 unknown &= self.given(table, "serves")
             if unknown.any():
-                hint = Hints(values, ids.to_list(), f"there is none among {len(ids):,} {spec.refers}")
+                none = _("there is none among {count:,} {table}", count=len(ids), table=spec.refers)
+                hint = Hints(values, ids.to_list(), none)
                 self.report.rows(
                     self.origin(table), spec.name, unknown, values=values, expected=spec.expected, hint=hint
                 )
@@ -284,14 +291,16 @@ class Draft:
                 circle = [at]
                 while above[circle[-1]] != at:
                     circle.append(above[circle[-1]])
-                path = " > ".join([*circle, at]) if len(circle) < 20 else f"{len(circle)} regions"
+                path = (
+                    " > ".join([*circle, at]) if len(circle) < 20 else _("{count} regions", count=len(circle))
+                )
                 self.report.add(
                     self.origin("regions"),
                     "parent",
                     row=place[at],
                     value=above[at],
-                    expected="a region that is not below this one",
-                    hint=f"a circle: {path}",
+                    expected=_("a region that is not below this one"),
+                    hint=_("a circle: {path}", path=path),
                 )
 
     def _check_rates(self) -> None:
@@ -299,13 +308,13 @@ class Draft:
         origin = self.origin("sources")
         rate, interest, years = (self.given("sources", name) for name in ("rate", "interest", "years"))
         if rate.len():
-            both = "rate alone, or interest and years"
-            self.report.rows(origin, "rate", rate & (interest | years), expected=both, hint="both are given")
+            both, told = _("rate alone, or interest and years"), _("both are given")
+            self.report.rows(origin, "rate", rate & (interest | years), expected=both, hint=told)
             self.report.rows(
-                origin, "years", interest & ~years, expected="years beside interest", hint=MISSING
+                origin, "years", interest & ~years, expected=_("years beside interest"), hint=MISSING
             )
             self.report.rows(
-                origin, "interest", years & ~interest, expected="interest beside years", hint=MISSING
+                origin, "interest", years & ~interest, expected=_("interest beside years"), hint=MISSING
             )
 
     def _check_statuses(self) -> None:
@@ -325,14 +334,14 @@ class Draft:
             "options",
             known & (roofs["status"] == "operating") & (options != 1),
             values=options,
-            expected="exactly one option of an operating roof",
+            expected=_("exactly one option of an operating roof"),
         )
         self.report.rows(
             self.origin("roofs"),
             "options",
             known & (roofs["status"] == "committed") & (options == 0),
             values=options,
-            expected="at least one option of a committed roof",
+            expected=_("at least one option of a committed roof"),
         )
 
     def _check_coordinates(self) -> None:
@@ -344,16 +353,16 @@ class Draft:
             if not frame.height:
                 continue
             self.report.rows(
-                origin, "lat", lon & ~lat, expected="a latitude beside the longitude", hint=MISSING
+                origin, "lat", lon & ~lat, expected=_("a latitude beside the longitude"), hint=MISSING
             )
             self.report.rows(
-                origin, "lon", lat & ~lon, expected="a longitude beside the latitude", hint=MISSING
+                origin, "lon", lat & ~lon, expected=_("a longitude beside the latitude"), hint=MISSING
             )
             if by_distance:
                 needed = ~lon & ~lat
                 if table == "roofs":
                     needed &= frame["status"].fill_null("excluded") != "excluded"
-                wanted = "lon and lat, because links go by policy.max_distance_km"
+                wanted = _("lon and lat, because links go by policy.max_distance_km")
                 self.report.rows(origin, "lon", needed, expected=wanted, hint=MISSING)
 
     def _check_terms(self) -> None:
@@ -368,12 +377,12 @@ class Draft:
             "term",
             ~known,
             values=terms["term"],
-            expected=f"one of {', '.join(TERMS)} or people@PRIORITY",
+            expected=_("one of {names} or people@PRIORITY", names=", ".join(TERMS)),
             hint=lambda k: did_you_mean(terms["term"][k], TERMS),
         )
         again = ~terms["term"].is_first_distinct() & terms["term"].is_not_null()
         self.report.rows(
-            origin, "term", again, values=terms["term"], expected="each term once", hint="given twice"
+            origin, "term", again, values=terms["term"], expected=_("each term once"), hint=_("given twice")
         )
         fine = (terms["term"] == "-capital") & (terms["tolerance"] % 10**7 != 0)
         self.report.rows(
@@ -381,15 +390,15 @@ class Draft:
             "tolerance",
             fine,
             values=c.decimal_texts(terms["tolerance"], 9),
-            expected="a tolerance of -capital with at most two decimal places",
+            expected=_("a tolerance of -capital with at most two decimal places"),
             hint=c.TOO_FINE,
         )
 
     def _check_either(self, table: str, one: str, other: str) -> None:
         """Exactly one of two columns is given."""
         a, b = self.given(table, one), self.given(table, other)
-        wanted = f"either {one} or {other}"
-        self.report.rows(self.origin(table), None, a & b, expected=wanted, hint="both are given")
+        wanted = _("either {one} or {other}", one=one, other=other)
+        self.report.rows(self.origin(table), None, a & b, expected=wanted, hint=_("both are given"))
         self.report.rows(self.origin(table), None, ~a & ~b, expected=wanted, hint=MISSING)
 
     def _check_totals(self) -> None:
@@ -414,7 +423,7 @@ class Draft:
                 each *= float(k) if isinstance(k, int) else pl.col(k).cast(pl.Float64)
             value = frame.select(each.sum()).item()
             if value > float(c.LARGEST):
-                wanted = f"a total of at most {c.LARGEST:,} in the smallest unit"
+                wanted = _("a total of at most {most:,} in the smallest unit", most=c.LARGEST)
                 self.report.add(
                     self.origin(table), column, value=f"{value:.6g}", expected=wanted, hint=c.TOO_LARGE
                 )
@@ -452,7 +461,12 @@ class Draft:
             high = frames["sources"].filter(pl.col(column) > 10**9 // 2)
             for source, value in high.select("id", column).rows():
                 text = c.decimal_text(value * 100, 9)
-                yield f'sources: {column} of "{source}" is {text} % a year (0.05 is 5 %)'
+                yield _(
+                    'sources: {column} of "{source}" is {share} % a year (0.05 is 5 %)',
+                    column=column,
+                    source=source,
+                    share=text,
+                )
         if "links" in self.raw and frames["links"].height:
             yield from self._link_warnings(frames)
 
@@ -469,9 +483,15 @@ class Draft:
         )
         forest = links.Forest.of(frames["regions"])
         outside = ~forest.holds(forest.index(pairs["serves"]), forest.index(pairs["region"]))
-        yield from _linked(
-            pairs, pl.Series(outside), "reach a village outside the region that their roof serves"
-        )
+        for odd, roof, village in _first_odd(pairs, pl.Series(outside)):
+            yield _(
+                "links: {odd:,} of {count:,} reach a village outside the region that their roof serves, "
+                'and are kept (first: "{roof}" - "{village}")',
+                odd=odd,
+                count=pairs.height,
+                roof=roof,
+                village=village,
+            )
         metres = self.policy["max_distance_km"]
         if metres is not None:
             ends = pairs.select("lon", "lat", "lon_village", "lat_village").fill_null(float("nan"))
@@ -479,13 +499,22 @@ class Draft:
             far = np.zeros(pairs.height, dtype=bool)
             far[known] = links.distance_m(*ends.filter(pl.Series(known)).to_numpy().T) > metres
             limit = c.decimal_text(metres, 3)
-            yield from _linked(pairs, pl.Series(far), f"are longer than max_distance_km = {limit}")
+            for odd, roof, village in _first_odd(pairs, pl.Series(far)):
+                yield _(
+                    "links: {odd:,} of {count:,} are longer than max_distance_km = {limit}, "
+                    'and are kept (first: "{roof}" - "{village}")',
+                    odd=odd,
+                    count=pairs.height,
+                    limit=limit,
+                    roof=roof,
+                    village=village,
+                )
 
 
-def _linked(pairs: pl.DataFrame, odd: pl.Series, what: str) -> Iterator[str]:
+def _first_odd(pairs: pl.DataFrame, odd: pl.Series) -> Iterator[tuple[int, str, str]]:
+    """How many links are odd, and roof and village of the first, where there is any."""
     if odd.any():
-        roof, village = pairs.filter(odd).select("roof", "village").row(0)
-        yield f'links: {odd.sum():,} of {pairs.height:,} {what}, and are kept (first: "{roof}" - "{village}")'
+        yield odd.sum(), *pairs.filter(odd).select("roof", "village").row(0)
 
 
 def _decimal(value: int, places: int) -> Decimal:

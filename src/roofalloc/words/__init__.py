@@ -1,27 +1,29 @@
 """The words that readers see, in their language.
 
-English stands in the code, inside ``_("...")``, and is what a word is looked up by. Every other language
-is one gettext catalogue here, ``LANGUAGE.po``, with its compiled form beside it; ``tools/words.py`` keeps
-both in step with the code.
+English stands in the code, inside ``_("...")`` (see `roofalloc.texts`), and is what a word is looked up by.
+Every other language is one gettext catalogue here, ``LANGUAGE.po``, with its compiled form beside it;
+``tools/words.py`` keeps both in step with the code.
 """
 
 from __future__ import annotations
 
 import locale
 import os
+from collections.abc import Callable
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
+from pathlib import Path
 
 from ..errors import UsageError
+from ..texts import Text, _
 
 SOURCE = "en"
+_FOLDER = Path(__file__).parent
 
 
 def languages() -> tuple[str, ...]:
     """Codes of the languages there are, English first."""
-    catalogues = (entry.name for entry in files(__name__).iterdir())
-    return (SOURCE, *sorted(name.removesuffix(".mo") for name in catalogues if name.endswith(".mo")))
+    return (SOURCE, *sorted(file.stem for file in _FOLDER.glob("*.mo")))
 
 
 def of_locale() -> str:
@@ -44,6 +46,15 @@ def catalogue(language: str) -> NullTranslations:
     if language == SOURCE:
         return NullTranslations()
     if language not in languages():
-        raise UsageError(f"unknown language {language!r}, expected one of {', '.join(languages())}")
-    with (files(__name__) / f"{language}.mo").open("rb") as file:
+        known = ", ".join(languages())
+        raise UsageError(
+            _("unknown language {language!r}, expected one of {known}", language=language, known=known)
+        )
+    with (_FOLDER / f"{language}.mo").open("rb") as file:
         return GNUTranslations(file)
+
+
+def speaker(language: str) -> Callable[[str], str]:
+    """What says a `Text` in a language, and any other text, such as a name, as it is."""
+    words = catalogue(language)
+    return lambda text: text.said(words) if isinstance(text, Text) else text

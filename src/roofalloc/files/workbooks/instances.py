@@ -13,6 +13,7 @@ from ...canonical import file_columns, number, policy_document
 from ...columns import LIMITS, REQUIRE, TABLES, Column, Number, RawColumn
 from ...errors import Fault, InstanceError
 from ...instance import Instance
+from ...texts import _
 from ...validation import Origin, RawTable, Report, validated
 from ...validation.report import shown
 from ..folders import present
@@ -78,7 +79,7 @@ def read_instance_workbook(path: Path, report: Report) -> Instance:
 
 
 def _strict(book: Workbook, path: Path, report: Report) -> dict[str, RawTable]:
-    book.expect(KEYS, SHEETS, {"plan": "this is the workbook of a plan"})
+    book.expect(KEYS, SHEETS, {"plan": _("this is the workbook of a plan")})
     raw = {f"policy.{name}": book.table(name) for name in LISTS if name in book.names}
     raw |= {name: book.table(name) for name in TABLES if name in book.names}
     return raw | _raw_keys(str(path), key_values(book.table(KEYS), report), report)
@@ -101,7 +102,7 @@ def _raw_keys(path: str, cells: Mapping[str, Cell], report: Report) -> dict[str,
             _Keys(path, KEYS, prefix="policy.", rows=rows),
             name,
             value=cell.text,
-            expected="a tolerance of a term that stands in policy.objective",
+            expected=_("a tolerance of a term that stands in policy.objective"),
         )
     beside = {"": ("policy....", "assumptions...."), "policy": ("objective", f"{_TOLERANCE}TERM")}
     for part, values in found.items():
@@ -140,7 +141,7 @@ def write_instance_workbook(instance: Instance, path: Path) -> None:
         frame = getattr(instance, table)
         if frame is not None and (not frame.is_empty() or table == "links"):
             pages.append(table_page(table, present(table, file_columns(table, frame))))
-    write_workbook(path, pages, "write NAME.json, NAME.json.gz or a folder")
+    write_workbook(path, pages, _("write NAME.json, NAME.json.gz or a folder"))
 
 
 def _keys(instance: Instance, policy: Mapping[str, Any]) -> dict[str, Value]:

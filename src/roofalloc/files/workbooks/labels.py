@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from ...columns import ASSUMPTIONS, LIMITS, POLICY, REQUIRE, TABLES, Column
+from ...texts import _
 from ...words import catalogue, languages
 
 KEYS = "instance"
 #: Columns of every sheet, and the keys of ``instance``, as the contract knows them.
 SPECS: Mapping[str, tuple[Column, ...]] = {**TABLES, "require": REQUIRE, "limits": LIMITS}
-
-
-def _(message: str) -> str:
-    """Mark a message; it is translated where it is shown."""
-    return message
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import Fault, OutputError
-from ...words import catalogue
-from ..output import write_file
-from .labels import FAULTS, _
+from ...errors import Fault
+from ...texts import Text, _
+from ...words import speaker
+from ..output import unwritten, write_file
+from .labels import FAULTS
 from .planners import HIGHEST
 
 _MOST = 8  # faults told in the comment of a cell; all are in the list
@@ -26,7 +27,7 @@ def write_marked(path: Path, faults: Sequence[Fault], out: Path, language: str) 
     Parameters
     ----------
     faults : as reading `path` told them
-    language : of what is added; the faults themselves are told as they are
+    language : of what is added
 
     Raises
     ------
@@ -38,24 +39,22 @@ def write_marked(path: Path, faults: Sequence[Fault], out: Path, language: str) 
     try:
         book = openpyxl.load_workbook(path, rich_text=True)
     except Exception as error:  # openpyxl raises whatever an unusual workbook makes it raise
-        raise OutputError(f"{out} could not be written: {path} could not be copied ({error})") from error
+        why = _("{path} could not be copied ({error})", path=path, error=error)
+        raise unwritten(out, why) from error
     cells = _Cells(book)
     places = [cells.place(fault) for fault in faults]
-    told: dict[tuple[str, str], list[str]] = {}
+    say = speaker(language)
+    told: dict[tuple[str, str], list[Text]] = {}
     for fault, place in zip(faults, places, strict=True):
         if place is not None:
-            told.setdefault(place, []).append(_sentence(fault))
+            told.setdefault(place, []).append(fault.sentence)
     for (sheet, at), lines in told.items():
-        _mark(book[sheet][at], lines)
-    _list(book, faults, places, catalogue(language).gettext)
+        more = [_("and {count:,} more", count=len(lines) - _MOST)] if len(lines) > _MOST else []
+        _mark(book[sheet][at], [*map(say, lines[:_MOST]), *map(say, more)])
+    _list(book, faults, places, say)
     into = io.BytesIO()
     book.save(into)
     write_file(out, [into.getvalue()])
-
-
-def _sentence(fault: Fault) -> str:
-    found = "" if fault.value is None else f"found {fault.value!r}, "
-    return f"{found}expected {fault.expected}" + (f" ({fault.hint})" if fault.hint else "")
 
 
 class _Cells:
@@ -101,12 +100,16 @@ def _mark(cell: Any, lines: Sequence[str]) -> None:
     if isinstance(cell, MergedCell):
         return  # it has no look of its own; the list tells of it
     cell.fill = PatternFill("solid", fgColor="FFC7CE")
-    more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
     before = [cell.comment.text, ""] if cell.comment is not None else []
-    cell.comment = Comment("\n".join([*before, *lines[:_MOST], *more]), "roofalloc", height=120, width=320)
+    cell.comment = Comment("\n".join([*before, *lines]), "roofalloc", height=120, width=320)
 
 
-def _list(book: Any, faults: Sequence[Fault], places: Sequence[tuple[str, str] | None], say: Any) -> None:
+def _list(
+    book: Any,
+    faults: Sequence[Fault],
+    places: Sequence[tuple[str, str] | None],
+    say: Callable[[str], str],
+) -> None:
     from openpyxl.styles import Alignment, Font
 
     title = say(FAULTS.text)
@@ -115,13 +118,15 @@ def _list(book: Any, faults: Sequence[Fault], places: Sequence[tuple[str, str] |
     sheet = book.create_sheet(title, 0)
     sheet.append([say(text) for text in (_("Sheet"), _("Cell"), _("Column"), _("Found"), _("Expected"))])
     for fault, place in zip(faults, places, strict=True):
-        expected = fault.expected + (f" ({fault.hint})" if fault.hint else "")
-        row = [fault.table, place[1] if place else "", fault.column, fault.value, expected]
+        said: str = fault.expected
+        if fault.hint:
+            said = _("{said} ({hint})", said=said, hint=fault.hint)
+        row = [fault.table, place[1] if place else "", fault.column, fault.value, said]
         sheet.append([None] * 5)
         for at, text in enumerate(row, 1):
             cell = sheet.cell(sheet.max_row, at)
             if text:
-                cell.value = _plain(text)
+                cell.value = _plain(say(text))
                 cell.data_type = "s"  # never a formula
             if at == 2 and place:
                 quoted = place[0].replace("'", "''")

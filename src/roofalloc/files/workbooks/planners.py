@@ -19,6 +19,7 @@ import polars as pl
 
 from ...columns import Column, RawColumn
 from ...errors import Fault
+from ...texts import _
 from ...validation import Origin, RawTable, Report, did_you_mean
 from .labels import ASIDE, ITEM, KEYS, SPECS, TOTALS, VALUE, examples, folded, key_spec, known, names_of
 from .reading import Cell, Grid, Workbook, letters
@@ -85,8 +86,11 @@ class Planners:
     def told(self) -> Iterator[str]:
         """What was read otherwise than it stands, in a sentence."""
         if self.notes:
-            said = "; ".join(f"{what}: {count:,}" for what, count in self.notes.items())
-            yield f"read as a planner's workbook, with {said}"
+            said: str = ""
+            for what, count in self.notes.items():
+                note = _("{what}: {count:,}", what=what, count=count)
+                said = _("{notes}; {note}", notes=said, note=note) if said else note
+            yield _("read as a planner's workbook, with {notes}", notes=said)
 
 
 def recognised(book: Workbook) -> Planners | None:
@@ -116,7 +120,7 @@ def _is_strict(table: str, grid: Grid) -> bool:
     said = [text for text in grid.header.values() if not text.startswith("x_")]
     if any(text in names for text in said):
         return all(folded(text) in names or folded(text) not in top for text in said)
-    rows = _rows(grid, HIGHEST)
+    rows = cells_by_row(grid, HIGHEST)
     return not any(
         sum(_name_of(cell.text, top) is not None for cell in cells.values()) > 1 for cells in rows.values()
     )
@@ -127,7 +131,7 @@ def _by_value() -> Mapping[str, str]:
     return {folded(said): name for name, label in pairs for said in names_of(label)}
 
 
-def _rows(grid: Grid, last: int) -> dict[int, dict[int, Cell]]:
+def cells_by_row(grid: Grid, last: int) -> dict[int, dict[int, Cell]]:
     """Cells by row and column, of the rows up to `last`."""
     rows: dict[int, dict[int, Cell]] = {}
     for at, text in grid.header.items():
@@ -177,18 +181,17 @@ class _Reader:
             if table is None:
                 grid = self.book.grid(title, HIGHEST)
                 if grid.header or grid.rows:
-                    wanted = "a sheet of the template (roofalloc template)"
-                    hint = did_you_mean(title, known(None)) or "unknown name; rename or remove it"
+                    wanted = _("a sheet of the template (roofalloc template)")
+                    hint = did_you_mean(title, known(None)) or _("unknown name; rename or remove it")
                     self.report.add(Origin(path, title), expected=wanted, hint=hint)
                 continue
             if table in ("notes", "faults"):
                 continue
             if self.planners.sheets[table] != title:
-                wanted = f"one sheet for {table}"
-                self.report.add(
-                    Origin(path, title), expected=wanted, hint=f"{self.planners.sheets[table]} is another"
-                )
-            self.note("sheets by other names", title != table)
+                wanted = _("one sheet for {table}", table=table)
+                hint = _("{sheet} is another", sheet=self.planners.sheets[table])
+                self.report.add(Origin(path, title), expected=wanted, hint=hint)
+            self.note(_("sheets by other names"), title != table)
 
     # Tables -------------------------------------------------------------------------------------------------
 
@@ -217,7 +220,9 @@ class _Reader:
             self.planners.heads[table, name] = said
             if name in columns:
                 told = Origin(origin.path, table)
-                self.report.add(told, name, expected=f"one column for {name}", hint=f"{said!r} is another")
+                other = _("{column!r} is another", column=said)
+                wanted = _("one column for {name}", name=name)
+                self.report.add(told, name, expected=wanted, hint=other)
                 continue
             column = grid.columns.get(at)
             texts: list[str | None] = [None] * len(numbers)
@@ -236,7 +241,7 @@ class _Reader:
         return RawTable(origin, len(numbers), columns)
 
     def _head(self, table: str, grid: Grid, names: Mapping[str, str]) -> _Head | None:
-        rows = _rows(grid, HIGHEST)
+        rows = cells_by_row(grid, HIGHEST)
         best, most = None, 0
         for row, cells in rows.items():
             count = sum(_name_of(cell.text, names) is not None for cell in cells.values())
@@ -244,37 +249,36 @@ class _Reader:
                 best, most = row, count
         if best is None:
             if grid.rows or grid.header:
-                wanted = f"a row of column names among the first {HIGHEST}"
-                self.report.add(
-                    Origin(str(self.book.path), table), expected=wanted, hint="see roofalloc template"
-                )
+                wanted = _("a row of column names among the first {count}", count=HIGHEST)
+                where = Origin(str(self.book.path), table)
+                self.report.add(where, expected=wanted, hint=_("see roofalloc template"))
             return None
         head = _Head(best, {}, {})
         above = sum(row < best for row in rows)
-        self.note("rows above headers left out", above)
+        self.note(_("rows above headers left out"), above)
         for at, cell in sorted(rows[best].items()):
             text, name = cell.text, _name_of(cell.text, names)
             if name is None and folded(text) in ASIDE:
-                self.note("columns of remarks left out")
+                self.note(_("columns of remarks left out"))
                 continue
             if name is None and not text.startswith("x_"):
-                hint = did_you_mean(folded(text), names) or "unknown name; x_... keeps a column of your own"
-                self.report.add(
-                    Origin(str(self.book.path), table), text, expected="a column of the template", hint=hint
-                )
+                own = _("unknown name; x_... keeps a column of your own")
+                hint = did_you_mean(folded(text), names) or own
+                wanted = _("a column of the template")
+                self.report.add(Origin(str(self.book.path), table), text, expected=wanted, hint=hint)
                 continue
             head.names[at], head.said[at] = name or text, text
-            self.note("columns by other names", name is not None and name != text)
+            self.note(_("columns by other names"), name is not None and name != text)
         told = Origin(str(self.book.path), table, lambda position: position)
         for at in sorted(grid.columns.keys() - rows[best].keys()):
             below = (grid.rows[place] for place in grid.columns[at].places)
             if any(row > best for row in below):
                 self.report.add(
                     told,
-                    f"column {letters(at)}",
+                    _("column {place}", place=letters(at)),
                     row=best,
-                    expected="a column name",
-                    hint="the cell is empty",
+                    expected=_("a column name"),
+                    hint=_("the cell is empty"),
                 )
         return head
 
@@ -292,9 +296,9 @@ class _Reader:
             if grid.rows[place] <= head.row:
                 continue
             if text.startswith(self.examples):
-                self.note("rows of examples left out")
+                self.note(_("rows of examples left out"))
             elif folded(text) in TOTALS:
-                self.note("rows of totals left out")
+                self.note(_("rows of totals left out"))
             else:
                 kept[place] = len(numbers)
                 numbers.append(grid.rows[place])
@@ -310,13 +314,12 @@ class _Reader:
             return None
         factor = _unit(unit, spec)
         if factor is None:
-            units = ", ".join(_UNITS.get(spec.what, ())) or "none"
-            self.report.add(
-                Origin(str(self.book.path), table), name, value=said, expected=f"a known unit ({units})"
-            )
+            units = ", ".join(_UNITS.get(spec.what, ())) or _("none")
+            wanted = _("a known unit ({units})", units=units)
+            self.report.add(Origin(str(self.book.path), table), name, value=said, expected=wanted)
             return None
         if factor != 1:
-            self.note(f"columns in {found[2]}")
+            self.note(_("columns in {unit}", unit=found[2]))
         return factor, unit
 
     # Cells --------------------------------------------------------------------------------------------------
@@ -336,14 +339,14 @@ class _Reader:
 
     def _text(self, text: str, kind: str) -> tuple[str, str]:
         if text != text.strip():
-            self.note("texts with blanks around them")
+            self.note(_("texts with blanks around them"))
         return text.strip(), "any" if kind == "percent" else kind
 
     def _choice(self, spec: Column, text: str) -> str:
         found = known("choices").get(folded(text))
         if found is None or found not in spec.choices:
             return text
-        self.note("words for a status", found != text)
+        self.note(_("words for a status"), found != text)
         return found
 
     def _number(
@@ -354,7 +357,7 @@ class _Reader:
         if kind == "number" and unit is None and spec.places and not _fits(text, spec.places):
             shorter = format(Decimal(f"{float(text):.15g}"), "f")
             if _fits(shorter, spec.places):
-                self.note("numbers taken to the fifteen digits that a spreadsheet shows")
+                self.note(_("numbers taken to the fifteen digits that a spreadsheet shows"))
                 return shorter, "any"
         if kind == "percent":  # the cell holds the share itself, whatever the header says of percent
             return text, "any" if unit is None or unit[1] == "%" else "other"
@@ -381,7 +384,7 @@ class _Reader:
         if "." in found:
             found = found.rstrip("0").rstrip(".")
         if unit is None or factor == 1 or own is not None or grouped:
-            self.note("numbers with separators, units, signs or wide digits")
+            self.note(_("numbers with separators, units, signs or wide digits"))
         return found, "any"
 
     # Between tables -----------------------------------------------------------------------------------------
@@ -396,7 +399,7 @@ class _Reader:
             return
         columns = {name.removeprefix("options."): roofs.columns.pop(name) for name in nested}
         if "options" in raw and raw["options"].height:
-            wanted = "power, capital and income in one place: here, or in the sheet of options"
+            wanted = _("power, capital and income in one place: here, or in the sheet of options")
             self.report.add(raw["options"].origin, expected=wanted)
             return
         filled = pl.any_horizontal(*(column.values.is_not_null() for column in columns.values()))
@@ -411,7 +414,7 @@ class _Reader:
         for name in columns:
             said = self.planners.heads.get(("roofs", "id" if name == "roof" else f"options.{name}"))
             self.planners.heads["options", name] = said or name
-        self.note("options from the rows of their roofs", len(at))
+        self.note(_("options from the rows of their roofs"), len(at))
 
     def resolve(self, raw: dict[str, RawTable]) -> None:
         """Ids from names where a table has no ids, and references by a name that only one row has."""
@@ -420,7 +423,7 @@ class _Reader:
             if specs[0].name == "id" and "id" not in found.columns and "name" in found.columns:
                 found.columns["id"] = found.columns["name"]
                 self.planners.heads[table, "id"] = self.planners.heads[table, "name"]
-                self.note("names taken as ids", found.height)
+                self.note(_("names taken as ids"), found.height)
         for table, found in raw.items():
             for spec in SPECS[table]:
                 if spec.kind == "reference" and spec.name in found.columns and spec.refers in raw:
@@ -442,7 +445,7 @@ class _Reader:
         if count:
             column = found.columns[name]
             found.columns[name] = RawColumn(pl.Series(changed, dtype=pl.String), column.kind, column.kinds)
-            self.note("references by name", count)
+            self.note(_("references by name"), count)
 
     # Keys ---------------------------------------------------------------------------------------------------
 
@@ -451,7 +454,7 @@ class _Reader:
         found: dict[str, Cell] = {}
         if KEYS in self.planners.sheets:
             origin = Origin(str(self.book.path), KEYS, lambda position: position)
-            rows = _rows(self.book.grid(self.planners.sheets[KEYS]), 2**20)
+            rows = cells_by_row(self.book.grid(self.planners.sheets[KEYS]), 2**20)
             places = Counter(
                 at
                 for cells in rows.values()
@@ -463,7 +466,7 @@ class _Reader:
                 self._take(row, cells.get(at), cells.get(at + 1), origin, found)
         if "name" not in found:
             found["name"] = Cell(Path(self.book.path).stem, "any", 0)
-            self.note("the file's name as the instance's")
+            self.note(_("the file's name as the instance's"))
         return found
 
     def _take(
@@ -473,21 +476,20 @@ class _Reader:
             return
         name = self._key(key.text)
         if name is None:
-            hint = did_you_mean(folded(key.text), known(KEYS)) or "unknown name"
-            self.report.add(
-                origin, key.text, row=row, value=value.text, expected="an item of the template", hint=hint
-            )
+            hint = did_you_mean(folded(key.text), known(KEYS)) or _("unknown name")
+            wanted = _("an item of the template")
+            self.report.add(origin, key.text, row=row, value=value.text, expected=wanted, hint=hint)
             return
         if name in found:
-            self.report.add(origin, key.text, row=row, expected="each item once", hint="given twice")
+            self.report.add(origin, key.text, row=row, expected=_("each item once"), hint=_("given twice"))
             return
         self.planners.heads[KEYS, name] = key.text
-        self.note("items by other names", name != key.text)
+        self.note(_("items by other names"), name != key.text)
         texts: list[str | None] = [value.text]
         kinds: list[str | None] = [value.kind]
         if name == "policy.objective":
             texts = [", ".join(_terms(value.text))]
-            self.note("terms by other names", texts[0] != value.text)
+            self.note(_("terms by other names"), texts[0] != value.text)
         else:
             spec = key_spec(name)
             self._normalise(spec, texts, kinds, self._factor(KEYS, name, spec, key.text))

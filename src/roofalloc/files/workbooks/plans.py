@@ -16,11 +16,13 @@ import polars as pl
 
 from ...canonical import dump
 from ...columns import Number
-from ...errors import Fault, InstanceError, OutputError
+from ...errors import Fault, InstanceError
 from ...instance import Instance
 from ...plan import PRICES, Plan, Result
+from ...texts import _
 from ...validation import DocumentReader, Origin, RawTable, Report
 from .. import documents
+from ..output import unwritten
 from ..plan_reader import plan_of
 from ..plans import NAMED, page_tables, plan_chunks, run_bytes
 from .reading import Cell, Workbook, key_values
@@ -42,7 +44,8 @@ READ: Mapping[str, tuple[str, ...]] = {
     "conflict": (),
 }
 #: Sheets for readers only.
-SHOWN = ("ledger", "run", "trace")
+RUN = "run"
+SHOWN = ("ledger", RUN, "trace")
 SHEETS = (KEYS, *READ, *SHOWN)
 _SPLIT = ("roof", "option", "demand", "count", "children")
 _MONEY = ("amount", "capital", "income", "debt_service", "paid")
@@ -54,7 +57,7 @@ def write_plan_workbook(plan: Plan, result: Result | None, path: Path, instance:
     """See `roofalloc.write_plan`."""
     refuse_other(path)
     pages = [*_pages(plan, instance), *(_run_pages(result) if result is not None else ())]
-    write_workbook(path, pages, "write it as a folder")
+    write_workbook(path, pages, _("write it as a folder"))
 
 
 def refuse_other(path: Path) -> None:
@@ -62,14 +65,14 @@ def refuse_other(path: Path) -> None:
     if not path.exists():
         return
     if path.is_dir():
-        raise OutputError(f"{path} could not be written: it is a folder")
+        raise unwritten(path, _("it is a folder"))
     try:
         with Workbook(path, Report()) as book:
             if KEYS in book.names:
                 return
     except (InstanceError, OSError):
         pass
-    raise OutputError(f"{path} could not be written: the file of that name is not a plan; move it away")
+    raise unwritten(path, _("the file of that name is not a plan; move it away"))
 
 
 def _pages(plan: Plan, instance: Instance | None) -> Iterator[Page]:
@@ -176,7 +179,7 @@ def _run_pages(result: Result) -> Iterator[Page]:
             keys[key] = value
         else:
             keys |= {f"{key}.{name}": _packed(part) for name, part in inner.items()}
-    yield key_page("run", keys)
+    yield key_page(RUN, keys)
     if trace:
         names = ("seconds", "value", "bound")
         yield Page("trace", [Field(n, [row.get(n) for row in trace], "number", True) for n in names])
@@ -210,7 +213,7 @@ def _is_json(text: str) -> bool:
 def read_plan_workbook(path: Path, report: Report) -> Plan:
     """See `roofalloc.read_plan`."""
     with Workbook(path, report) as book:
-        book.expect(KEYS, SHEETS, {"instance": "this is the workbook of an instance"})
+        book.expect(KEYS, SHEETS, {"instance": _("this is the workbook of an instance")})
         keys = key_values(book.table(KEYS), report)
         tables = {name: _Rows.of(name, book.table(name)) for name in READ if name in book.names}
     sheets = _Sheets(str(path), report, keys, {name: tables.get(name) or _Rows() for name in READ})
@@ -224,6 +227,14 @@ def read_plan_workbook(path: Path, report: Report) -> Plan:
     report.raise_if_any()
     assert plan is not None
     return plan
+
+
+def read_run(path: Path) -> dict[str, str]:
+    """What a plan's workbook tells of the run, as texts by their keys; empty where it tells nothing."""
+    report = Report()
+    with Workbook(path, report) as book:
+        keys = key_values(book.table(RUN), report) if RUN in book.names else {}
+    return {key: cell.text for key, cell in keys.items()}
 
 
 class _Odd:
@@ -302,7 +313,8 @@ class _Sheets:
         self._collectives = [k for k, kind in enumerate(kinds) if kind == "collective"]
         for k, kind in enumerate(kinds):
             if kind not in ("household", "collective"):
-                self._fault("reached", k, "kind", kind, "household or collective")
+                wanted = _("{one} or {other}", one="household", other="collective")
+                self._fault("reached", k, "kind", kind, wanted)
 
     def _fault(
         self, sheet: str, place: int, column: str | None, value: Any, expected: str, hint: str | None = None
@@ -343,7 +355,8 @@ class _Sheets:
         for k in self._collectives:
             row = self.tables["reached"].rows[k]
             if row.get("count") != "1":
-                self._fault("reached", k, "count", row.get("count"), "1, as a village has one collective")
+                wanted = _("1, as a village has one collective")
+                self._fault("reached", k, "count", row.get("count"), wanted)
             found.append(row.get("id"))
         return found
 
@@ -353,9 +366,9 @@ class _Sheets:
             rest = dict(row)
             name = rest.pop(key, None)
             if type(name) is not str:
-                self._fault(sheet, k, key, name, "an id")
+                self._fault(sheet, k, key, name, _("an id"))
             elif name in found:
-                self._fault(sheet, k, key, name, f"each {key} once", "given twice")
+                self._fault(sheet, k, key, name, _("each {name} once", name=key), _("given twice"))
             else:
                 found[name] = value(rest)
         return found
@@ -367,20 +380,22 @@ class _Sheets:
         for k, row in enumerate(self.tables["certificates"].rows):
             term = row.get("term")
             if type(term) is not str:
-                self._fault("certificates", k, "term", term, "a term")
+                self._fault("certificates", k, "term", term, _("a term"))
                 continue
             if term not in self.terms:
                 self.terms[term] = len(found)
                 found.append({"term": term})
             self._price("certificates", k, row, found[self.terms[term]])
             for key in row.keys() - {"term", "part", "key", "price"}:
-                self._fault("certificates", k, key, None, "one of term, part, key, price", "unknown name")
+                wanted = _("one of {names}", names="term, part, key, price")
+                self._fault("certificates", k, key, None, wanted, _("unknown name"))
         trees: dict[int, dict[str, Any]] = {}
         for sheet, read in (("sets", self._set), ("tree", self._node)):
             for k, row in enumerate(self.tables[sheet].rows):
                 at = self.terms.get(row["term"]) if type(row.get("term")) is str else None
                 if at is None:
-                    self._fault(sheet, k, "term", row.get("term"), "the term of one of the certificates")
+                    wanted = _("the term of one of the certificates")
+                    self._fault(sheet, k, "term", row.get("term"), wanted)
                 else:
                     read(k, row, trees.setdefault(at, {"sets": {}, "nodes": []}))
         for at, tree in trees.items():
@@ -392,17 +407,17 @@ class _Sheets:
         if part is None and key is None and "price" not in row:
             return
         if part not in (*PRICES, "sets") or type(key) is not str:
-            wanted = f"a part ({', '.join(PRICES)}) and a key beside the price"
+            wanted = _("a part ({names}) and a key beside the price", names=", ".join(PRICES))
             self._fault(sheet, k, "part", part, wanted)
         elif key in priced.setdefault(part, {}):
-            self._fault(sheet, k, "key", key, "each key once", "given twice")
+            self._fault(sheet, k, "key", key, _("each key once"), _("given twice"))
         else:
             priced[part][key] = row.get("price")
 
     def _set(self, k: int, row: Mapping[str, Any], tree: dict[str, Any]) -> None:
         name = row.get("set")
         if type(name) is not str:
-            self._fault("sets", k, "set", name, "a name")
+            self._fault("sets", k, "set", name, _("a name"))
         else:
             villages = tree["sets"].setdefault(name, [])
             villages += [row["village"]] if "village" in row else []
@@ -416,7 +431,7 @@ class _Sheets:
             kept = (key for key in row if key not in ("term", "node", "part", "key", "price"))
             nodes.append({key: row[key] for key in kept})
         elif not nodes or node != str(len(nodes) - 1):
-            self._fault("tree", k, "node", node, "nodes in order, counted from 0")
+            self._fault("tree", k, "node", node, _("nodes in order, counted from 0"))
             return
         self._price("tree", k, row, nodes[-1])
 

@@ -27,6 +27,7 @@ from xml.parsers import expat
 import polars as pl
 
 from ...columns import RawColumn
+from ...texts import _
 from ...validation import MISSING, Origin, RawTable, Report, did_you_mean, is_plain
 
 ROWS, COLUMNS = 2**20, 2**14  # of a sheet
@@ -87,12 +88,12 @@ class Workbook:
                 start = file.read(8)
             if start == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
                 raise MalformedError(
-                    "a workbook of today's format, without a password; save it anew as .xlsx"
+                    _("a workbook of today's format, without a password; save it anew as .xlsx")
                 )
             try:
                 self._zip = zipfile.ZipFile(path)
             except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
-                raise MalformedError(f"a workbook ({str(error).rstrip('.')})") from error
+                raise MalformedError(_broken(str(error).rstrip("."))) from error
             self._parts = {_normal(info.filename): info for info in self._zip.infolist()}
             self._open()
         except MalformedError as error:
@@ -121,15 +122,15 @@ class Workbook:
             hint = next((said for name, said in others.items() if name in self._sheets), None)
             self.report.add(
                 Origin(str(self.path), ""),
-                expected=f"a sheet {key} in the workbook",
+                expected=_("a sheet {name} in the workbook", name=key),
                 hint=hint or did_you_mean(key, self.names) or MISSING,
             )
             if hint:
                 self.report.raise_if_any()
         for name in self.names:
             if name not in sheets:
-                wanted = f"one of the sheets {', '.join(sheets)}"
-                hint = did_you_mean(name, sheets) or "unknown name"
+                wanted = _("one of the sheets {names}", names=", ".join(sheets))
+                hint = did_you_mean(name, sheets) or _("unknown name")
                 self.report.add(Origin(str(self.path), name), expected=wanted, hint=hint)
         if key not in self._sheets:
             self.report.raise_if_any()
@@ -140,7 +141,7 @@ class Workbook:
         origin = Origin(str(self.path), name)
         part = self._sheets[sheet]
         if part is None:
-            self.report.add(origin, expected="a sheet of cells")
+            self.report.add(origin, expected=_("a sheet of cells"))
             return RawTable(origin, 0)
         try:
             found = self._cells(part)
@@ -179,14 +180,13 @@ class Workbook:
         for at in sorted(found.header):
             name = found.header[at]
             if name in columns:
-                self.report.add(origin, name, expected="each column once", hint="given twice")
+                self.report.add(origin, name, expected=_("each column once"), hint=_("given twice"))
             else:
                 columns[name] = found.column(at, dates_are_text=name.startswith("x_"))
         for at in sorted(found.columns.keys() - found.header.keys()):
             told = Origin(origin.path, origin.table, lambda position: position)
-            self.report.add(
-                told, f"column {letters(at)}", row=1, expected="a column name", hint="the cell is empty"
-            )
+            wanted, hint = _("a column name"), _("the cell is empty")
+            self.report.add(told, _("column {place}", place=letters(at)), row=1, expected=wanted, hint=hint)
         return columns
 
     # Parts --------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Workbook:
         root = self._relations("")
         main = next((target for kind, target in root.values() if kind == "officeDocument"), "xl/workbook.xml")
         if _normal(main) not in self._parts:
-            raise MalformedError("a workbook (it has no sheets)")
+            raise MalformedError(_broken(_("it has no sheets")))
         related = self._relations(main)
         for name, attributes in self._elements(main):
             if name == "sheet":
@@ -254,7 +254,8 @@ class Workbook:
 
         def start(name: str, attributes: dict[str, str]) -> None:
             if len(found) == _ELEMENTS:
-                raise MalformedError(f"a workbook ({part} has more than {_ELEMENTS:,} elements)")
+                said = _("{part} has more than {most:,} elements", part=part, most=_ELEMENTS)
+                raise MalformedError(_broken(said))
             found.append((names[name], {local[key]: value for key, value in attributes.items()}))
 
         parser = _parser()
@@ -288,30 +289,44 @@ class Workbook:
                 parser.Parse(piece)
             parser.Parse(b"", True)
         except expat.ExpatError as error:
-            said = expat.ErrorString(error.code)
-            raise MalformedError(f"a workbook ({part}, line {error.lineno}: {said})") from error
+            said = _(
+                "{part}, line {line}: {error}",
+                part=part,
+                line=error.lineno,
+                error=expat.ErrorString(error.code),
+            )
+            raise MalformedError(_broken(said)) from error
 
     def _pieces(self, part: str) -> Iterator[bytes]:
         """The bytes of a part, which never exceed what the directory of the file says of it."""
         info = self._parts.get(_normal(part))
         if info is None:
-            raise MalformedError(f"a workbook (it lacks {part})")
+            raise MalformedError(_broken(_("it lacks {part}", part=part)))
         if info.flag_bits & 1:
-            raise MalformedError("a workbook without a password")
+            raise MalformedError(_("a workbook without a password"))
         if info.file_size > max(_SMALL, info.compress_size * _RATIO):
             raise MalformedError(
-                f"tables ({part} unpacks {info.compress_size:,} bytes to {info.file_size:,}, "
-                f"more than {_RATIO}-fold)"
+                _(
+                    "tables ({part} unpacks {packed:,} bytes to {size:,}, more than {ratio}-fold)",
+                    part=part,
+                    packed=info.compress_size,
+                    size=info.file_size,
+                    ratio=_RATIO,
+                )
             )
         self._budget -= info.file_size
         if self._budget < 0:
-            raise MalformedError(f"sheets of at most {_BYTES >> 30} GiB in all, unpacked")
+            raise MalformedError(_("sheets of at most {most} GiB in all, unpacked", most=_BYTES >> 30))
         try:
             with self._zip.open(info) as file:
                 while piece := file.read(_PIECE):
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise MalformedError(f"a workbook ({part}: {str(error).rstrip('.')})") from error
+            raise MalformedError(_broken(f"{part}: {str(error).rstrip('.')}")) from error
+
+
+def _broken(why: str) -> str:
+    return _("a workbook ({error})", error=why)
 
 
 def _normal(part: str) -> str:
@@ -330,8 +345,8 @@ def _parser() -> expat.XMLParserType:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
 
-    def refuse(*_: Any) -> None:
-        raise MalformedError("a workbook without a document type (DTD)")
+    def refuse(*_declaration: Any) -> None:
+        raise MalformedError(_("a workbook without a document type (DTD)"))
 
     parser.StartDoctypeDeclHandler = refuse
     return parser
@@ -379,7 +394,7 @@ class _TextReader:
             self.texts.append("".join(self._runs))
             self._runs.clear()
             if len(self.texts) > self._most:
-                raise MalformedError(f"at most {self._most:,} texts in a file of its size")
+                raise MalformedError(_("at most {most:,} texts in a file of its size", most=self._most))
 
 
 @dataclass
@@ -467,7 +482,8 @@ class _SheetReader:
             place = attributes.get("r")
             at = self._at + 1 if place is None else self._letters[place.rstrip("0123456789")]
             if at <= self._at or at >= COLUMNS:
-                raise MalformedError(f"cells in order, in at most {COLUMNS:,} columns", self._row)
+                wanted = _("cells in order, in at most {most:,} columns", most=COLUMNS)
+                raise MalformedError(wanted, self._row)
             self._at = at
             self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "0")
         elif name in ("v", "t", "f"):
@@ -477,7 +493,7 @@ class _SheetReader:
             row = attributes.get("r")
             number = self._row + 1 if row is None else int(row) if row.isdecimal() and len(row) < 9 else 0
             if not self._row < number <= ROWS:
-                raise MalformedError(f"rows in order, from 1 to {ROWS:,}")
+                raise MalformedError(_("rows in order, from 1 to {most:,}", most=ROWS))
             if number > self._last:
                 raise _Enough
             self._row, self._at = number, -1
@@ -515,7 +531,7 @@ class _SheetReader:
             self.grid.header[self._at] = text
             return
         if not self._row:
-            raise MalformedError("cells in rows")
+            raise MalformedError(_("cells in rows"))
         if self._used != self._row:
             self._used = self._row
             self.grid.rows.append(self._row)
@@ -530,9 +546,11 @@ class _SheetReader:
         self.count += 1
         self._characters += len(text)
         if self._characters > _CHARACTERS:
-            raise MalformedError(f"texts of at most {_CHARACTERS:,} characters in a sheet", self._row)
+            wanted = _("texts of at most {most:,} characters in a sheet", most=_CHARACTERS)
+            raise MalformedError(wanted, self._row)
         if self.count > self._most:
-            raise MalformedError(f"at most {self._most:,} more cells in a file of its size", self._row)
+            wanted = _("at most {most:,} more cells in a file of its size", most=self._most)
+            raise MalformedError(wanted, self._row)
 
     def _value(self) -> tuple[str, str]:
         """Text and kind of the cell, as far as it has been read."""
@@ -541,7 +559,7 @@ class _SheetReader:
             if self._shared is None:
                 self._shared = self._texts()
             if not raw.isdecimal() or len(raw) > 9 or int(raw) >= len(self._shared):
-                raise MalformedError("cells whose text is in the workbook", self._row)
+                raise MalformedError(_("cells whose text is in the workbook"), self._row)
             return self._shared[int(raw)], "any"
         if kind == "inlineStr":
             return "".join(map(_unescaped, self._runs)), "any"
@@ -574,7 +592,7 @@ class _Letters(dict[str, int]):
 
     def __missing__(self, letters: str) -> int:
         if not re.fullmatch("[A-Z]{1,3}", letters):
-            raise MalformedError("cells with a place such as B7")
+            raise MalformedError(_("cells with a place such as B7"))
         at = 0
         for letter in letters:
             at = at * 26 + ord(letter) - ord("A") + 1
@@ -612,18 +630,19 @@ def key_values(raw: RawTable, report: Report) -> Mapping[str, Cell]:
     found: dict[str, Cell] = {}
     for name in raw.columns:
         if name not in ("key", "value"):
-            report.add(raw.origin, name, expected="the columns key and value", hint="unknown name")
+            wanted = _("the columns key and value")
+            report.add(raw.origin, name, expected=wanted, hint=_("unknown name"))
     for name in ("key", "value"):
         if name not in raw.columns:
-            report.add(raw.origin, name, expected="the columns key and value", hint=MISSING)
+            report.add(raw.origin, name, expected=_("the columns key and value"), hint=MISSING)
             return found
     keys, values = raw.columns["key"].values, raw.columns["value"]
     kinds = values.kinds if values.kinds is not None else pl.repeat("any", raw.height, eager=True)
     for place, (key, text, kind) in enumerate(zip(keys, values.values, kinds, strict=True)):
         if key is None:
-            report.add(raw.origin, "key", row=place, value=text, expected="a key beside the value")
+            report.add(raw.origin, "key", row=place, value=text, expected=_("a key beside the value"))
         elif key in found:
-            report.add(raw.origin, key, row=place, expected="each key once", hint="given twice")
+            report.add(raw.origin, key, row=place, expected=_("each key once"), hint=_("given twice"))
         elif text is not None:
             row = raw.origin.row(place)
             assert row is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...columns import STATUSES, Column
+from ...texts import _
 from ...words import catalogue
 from ..output import write_file
 from .labels import (
@@ -23,7 +24,6 @@ from .labels import (
     TERMS,
     VALUE,
     Label,
-    _,
     key_spec,
 )
 from .writing import OLD, shown_width

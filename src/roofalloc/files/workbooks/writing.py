@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from ...canonical import Cells
 from ...columns import Column, Number
-from ...errors import OutputError
-from ..output import write_file
+from ...texts import _, ngettext, reason
+from ..output import unwritten, write_file
 from .reading import CELLS, ROWS
 
 LONGEST = 2**15 - 1  # text of a cell
@@ -90,13 +90,13 @@ def write_workbook(path: Path, pages: Sequence[Page], instead: str) -> None:
     OutputError
         where a sheet cannot hold a page, before anything is done; or if it cannot be written.
     """
-    for reason in map(_too_much, pages):
-        if reason:
-            raise OutputError(f"{path} could not be written: {reason}; {instead}")
+    for much in map(_too_much, pages):
+        if much:
+            raise unwritten(path, _("{reason}; {advice}", reason=much, advice=instead))
     try:
         data = _workbook(pages)
     except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+        raise unwritten(path, reason(error)) from error
     write_file(path, [data])
 
 
@@ -104,20 +104,31 @@ def _too_much(page: Page) -> str | None:
     """Why a sheet cannot hold a page, None where it can."""
     height = len(page.fields[0].values) if page.fields else 0
     if height >= ROWS:
-        return f"{page.name} has {height:,} rows and a sheet holds {ROWS - 1:,} below its header"
+        return _(
+            "{sheet} has {rows:,} rows and a sheet holds {most:,} below its header",
+            sheet=page.name,
+            rows=height,
+            most=ROWS - 1,
+        )
     if height * len(page.fields) > CELLS:
-        return f"{page.name} has {height:,} rows of {len(page.fields)} columns, more than {CELLS:,} cells"
+        return _(
+            "{sheet} has {rows:,} rows of {columns} columns, more than {most:,} cells",
+            sheet=page.name,
+            rows=height,
+            columns=len(page.fields),
+            most=CELLS,
+        )
     for field in page.fields:
         if field.numeric:
             continue
         texts = [value for value in (field.name, *field.values) if type(value) is str]
         for count, what in (
-            (sum(map(_long, texts)), f"more than {LONGEST:,} characters"),
-            (sum(map(_lost, texts)), "control characters beside escapes or markup"),
+            (sum(map(_long, texts)), _("more than {most:,} characters", most=LONGEST)),
+            (sum(map(_lost, texts)), _("control characters beside escapes or markup")),
         ):
             if count:
-                cells = f"{count:,} cell{'s' if count > 1 else ''}"
-                return f"{page.name}, {field.name}: {cells} of {what}"
+                cells = ngettext("{count:,} cell of {what}", "{count:,} cells of {what}", count, what=what)
+                return _("{sheet}, {column}: {said}", sheet=page.name, column=field.name, said=cells)
     return None
 
 
