@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import roofalloc as ra
 from oracle import Oracle
 from roofalloc.instance import Instance, Term
-from roofalloc.problem import MOST_DEBT, RATE, Decisions, Problem, _ceil_product, _ordered, compile_problem
+from roofalloc.problem import MOST_DEBT, RATE, Decisions, Problem, compile_problem, lift, parts
+from roofalloc.problem.compiling import _ordered
+from roofalloc.problem.problem import _ceil_product
 from strategies import instances
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=40)
@@ -200,7 +202,7 @@ def test_lifting_takes_members_in_order_and_adds_up() -> None:
     instance = town()
     problem = compile_problem(instance)
     decisions = decided(problem, [0, 1], {(0, False, 1000): 3, (0, True, 1000): 1})
-    plan = problem.lift(decisions)
+    plan = lift(problem, decisions)
     assert plan["households"].rows() == [("h0", 2), ("h2", 1)]
     assert plan["collectives"].rows() == [("v",)]
     assert plan["built"].rows() == [
@@ -223,7 +225,7 @@ def test_debt_is_rounded_up_once_a_roof() -> None:
     problem = compile_problem(town(sources=sources))
     decisions = decided(problem, [0, 1], {})
     debt = -(-33_333 * 10_000 // RATE)
-    assert problem.lift(decisions)["built"]["debt_service"].to_list() == [0, debt]
+    assert lift(problem, decisions)["built"]["debt_service"].to_list() == [0, debt]
 
 
 # --- independent parts ---------------------------------------------------------------------------------
@@ -231,10 +233,10 @@ def test_debt_is_rounded_up_once_a_roof() -> None:
 
 def test_counties_that_share_nothing_are_parts() -> None:
     problem = compile_problem(counties())
-    parts = problem.parts()
-    assert sorted(i for part in parts for i in part.roofs.tolist()) == [0, 1]
-    assert sorted(k for part in parts for k in part.options.tolist()) == [0, 1]
-    assert [int((part.problem.people * part.problem.count).sum()) for part in parts] == [7, 7]
+    apart = parts(problem)
+    assert sorted(i for part in apart for i in part.roofs.tolist()) == [0, 1]
+    assert sorted(k for part in apart for k in part.options.tolist()) == [0, 1]
+    assert [int((part.problem.people * part.problem.count).sum()) for part in apart] == [7, 7]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_counties_that_share_nothing_are_parts() -> None:
     ids=lambda coupling: str(coupling)[:40],
 )
 def test_what_couples_the_counties_leaves_one_part(coupling: dict[str, Any]) -> None:
-    assert len(compile_problem(counties(**coupling)).parts()) <= 1
+    assert len(parts(compile_problem(counties(**coupling)))) <= 1
 
 
 @pytest.mark.parametrize(
@@ -259,17 +261,18 @@ def test_what_couples_the_counties_leaves_one_part(coupling: dict[str, Any]) -> 
     [{"sources": [{"id": "s", "amount": 200}]}, {"policy": {"limits": [{"kw": 20}, {"capital": 200}]}}],
 )
 def test_what_cannot_run_out_couples_nothing(loose: dict[str, Any]) -> None:
-    assert len(compile_problem(counties(**loose)).parts()) == 2
+    assert len(parts(compile_problem(counties(**loose)))) == 2
 
 
 @given(instances())
 @QUICK
 def test_parts_solved_apart_reach_what_the_whole_reaches(instance: Instance) -> None:
-    if len(compile_problem(instance).parts()) < 2:
+    if len(parts(compile_problem(instance))) < 2:
         return
     apart = ra.solve(instance)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Problem, "parts", lambda self: [])
+        for module in ("roofalloc.solving.order", "roofalloc.solvers.prices.middle"):
+            patch.setattr(f"{module}.parts", lambda problem: [])
         whole = ra.solve(instance)
     assert apart.status == whole.status
     assert [t.value for t in apart.objective] == [t.value for t in whole.objective]

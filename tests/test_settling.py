@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import roofalloc as ra
 from roofalloc.instance import Instance
 from roofalloc.plan import Plan
-from roofalloc.problem import MOST_DEBT, Choice, Decisions, Held, Problem, Stage, compile_problem
+from roofalloc.problem import MOST_DEBT, Choice, Decisions, Held, Problem, Stage, compile_problem, lift
 from roofalloc.solvers.fill import _kernel, fill
 from roofalloc.solvers.flow import decompose, max_flow
 from roofalloc.solvers.settle import finance, net_income, settle
@@ -179,7 +179,7 @@ def test_debt_is_rounded_up_a_roof_and_too_large_ones_do_not_wrap_around() -> No
 def plan_of(problem: Problem, decisions: Decisions) -> Plan:
     """Decisions as a plan without claims."""
     instance = problem.instance
-    return Plan(instance.name, instance.sha256, "feasible", (), **problem.lift(decisions))
+    return Plan(instance.name, instance.sha256, "feasible", (), **lift(problem, decisions))
 
 
 def faults(problem: Problem, decisions: Decisions) -> list[str]:

@@ -274,6 +274,11 @@ class Forest:
         """Positions of region ids; -1 where null (everywhere) or unknown."""
         return positions(self.ids, ids)
 
+    def children_first(self) -> list[tuple[int, int]]:
+        """Positions of each region that has a parent, and of that parent; the deepest first."""
+        order = np.argsort(-self.depth, kind="stable")
+        return [(int(r), int(self.parent[r])) for r in order if self.parent[r] >= 0]
+
     def holds(self, outer: Any, inner: Any) -> npt.NDArray[np.bool_]:
         """Whether ``inner`` lies in ``outer``*, by position; -1 as ``outer`` means everywhere."""
         outer, inner = np.asarray(outer), np.asarray(inner)

@@ -34,7 +34,7 @@ from roofalloc.waiting import LeftBehind, waited_for
 from .earlier import decisions_of, proofs_of
 from .ending import kept, signals_heeded, waited_enough
 from .journal import Journal, Progress
-from .lexicographic import lexicographic, so_far
+from .order import lexicographic, so_far
 from .outcome import Outcome, machine
 
 __all__ = ["Progress", "solve"]
@@ -76,8 +76,8 @@ def solve(
         what is found (but for a time limit, by the clock of the machine that works), and is not shut down
     checkpoint : a plan folder in which each better plan is kept while the run goes on, whole and checked,
         with ``stopped`` "unfinished" in its ``run.json``; not in the first second, and at a twentieth of a
-        core at most. A better plan of the instance that stands there is kept. The result itself is for the caller to
-        write; where an error is raised, the best plan so far stands here
+        core at most. A better plan of the instance that stands there is kept. The result itself is for the
+        caller to write; where an error is raised, the best plan so far stands here
 
     Returns
     -------

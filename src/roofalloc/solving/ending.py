@@ -19,7 +19,7 @@ from roofalloc.solvers.processes import PATIENCE
 from roofalloc.waiting import ENDING, ignored
 
 from .journal import Journal
-from .lexicographic import so_far
+from .order import so_far
 from .outcome import Outcome
 
 LATE = 10.0  # seconds past the deadline until a back end counts as hanging

@@ -12,7 +12,7 @@ from roofalloc.audit import bound as audit_bound
 from roofalloc.audit import leaves_no_better, rounded_bound
 from roofalloc.instance import Term
 from roofalloc.plan import Certificate, Plan, Status, TermResult
-from roofalloc.problem import Decisions, Problem
+from roofalloc.problem import Decisions, Problem, lift
 from roofalloc.solvers.base import Stopped
 from roofalloc.solvers.conflict import Conflict
 
@@ -41,7 +41,7 @@ class Outcome:
             certificates=tuple(self.certificates),
             conflict=self.conflict.entries if self.conflict is not None else (),
             solver=solver,
-            **problem.lift(decisions),
+            **lift(problem, decisions),
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
-from roofalloc.problem import Decisions, Problem, Stage, compile_problem
+from roofalloc.problem import Decisions, Problem, Stage, compile_problem, parts
 
 from ..base import PASS, Answer, Run
 from ..highs_lp import pass_lp, stop_on
@@ -30,7 +30,7 @@ FAR = 100  # steps below the bound that a first plan is looked for
 def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     """Maximise a stage's term to proof; `PASS` where it is not reached: HiGHS goes on from the best plan."""
     step = float(problem.step(stage.term))
-    if not able(problem, stage) or step <= 0 or problem.parts():
+    if not able(problem, stage) or step <= 0 or parts(problem):
         return PASS
     if stage.term.term == "-capital":
         return PASS  # scores a fen apart are too many to be refuted one after the other

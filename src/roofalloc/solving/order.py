@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from roofalloc.plan import Certificate
-from roofalloc.problem import Held, Problem, Stage
+from roofalloc.problem import Held, Problem, Stage, parts
 from roofalloc.solvers import registry
 from roofalloc.solvers.base import Run, Stopped, Variant
 from roofalloc.solvers.parts import by_parts
@@ -40,8 +40,8 @@ def lexicographic(
         elif variant.alone:
             found.watch(search)
         elif lead is None or not found.follow(lead):
-            parts = problem.parts()
-            found.solve(by_parts(search, parts) if len(parts) > 1 else search)
+            apart = parts(problem)
+            found.solve(by_parts(search, apart) if len(apart) > 1 else search)
         if found.infeasible:
             certificates = [] if found.prices is None else [found.prices]
             return Outcome("proved", None, (), certificates, "infeasible", found.conflict)
