@@ -14,7 +14,9 @@ import pytest
 import roofalloc as ra
 
 TOP = Path(__file__).parents[1]
-HEAVY = ("polars", "numpy", "scipy", "highspy", "pulp", "numba", "networkx", "xlsxwriter")
+HEAVY = (
+    "polars", "numpy", "scipy", "highspy", "pulp", "numba", "networkx", "xlsxwriter", "matplotlib", "pandas",
+)  # fmt: skip
 
 
 def loaded_by(code: str) -> set[str]:

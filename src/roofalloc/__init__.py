@@ -25,9 +25,11 @@ _HOMES = {
     "check": "audit",
     "compile_problem": "problem",
     "export": "exchange",
+    "frames": "report.frames",
     "generate": "generators",
     "import_solution": "exchange",
     "library": "library",
+    "plot": "report.plots",
     "read": "files",
     "read_plan": "files",
     "read_solution": "exchange",
@@ -35,6 +37,7 @@ _HOMES = {
     "solve": "solving",
     "solvers": "solvers",
     "write": "files",
+    "write_geojson": "report.geojson",
     "write_plan": "files",
 }
 
@@ -50,9 +53,11 @@ __all__ = [
     "check",
     "compile_problem",
     "export",
+    "frames",
     "generate",
     "import_solution",
     "library",
+    "plot",
     "read",
     "read_plan",
     "read_solution",
@@ -60,6 +65,7 @@ __all__ = [
     "solve",
     "solvers",
     "write",
+    "write_geojson",
     "write_plan",
 ]
 
@@ -74,6 +80,9 @@ if TYPE_CHECKING:
     from .instance import Instance, Policy
     from .plan import Plan, Result
     from .problem import compile_problem
+    from .report.frames import frames
+    from .report.geojson import write_geojson
+    from .report.plots import plot
     from .solving import solve
 
 

@@ -25,7 +25,9 @@ class Why:
         self.say = say
         first = plan.certificates[0] if plan.certificates else Certificate("")
         self.priced = first.term.startswith("people") and bool(first.villages)
-        self.options = instance.options.partition_by("roof", as_dict=True)
+        self.options: dict[str, list[dict[str, Any]]] = {}
+        for option in instance.options.select("roof", "watts", "capital", "income").iter_rows(named=True):
+            self.options.setdefault(option["roof"], []).append(option)
         self.roofs = {
             code: (region, point)
             for code, region, point in instance.roofs.select("id", "region", "connection_point").iter_rows()
@@ -73,15 +75,14 @@ class Why:
         _ = self.say
         if status == "excluded":
             return _("excluded by the instance")
-        options = self.options.get((code,))
-        if options is None:
+        rows = self.options.get(code)
+        if rows is None:
             return _("has no option")
         if not self.priced:
             return _("left out by the search; the plan has no prices that would say why")
         worth = self.worth.get(code, 0.0)
         if worth == 0:
             return _("more income would reach nobody more in the villages that it may pay")
-        rows = options.rows(named=True)
         found = [self._weigh(code, row, worth) for row in rows]
         best = max(range(len(found)), key=lambda at: found[at][0] - found[at][1] - found[at][2])
         gain, capital, grid = found[best]

@@ -10,6 +10,7 @@ import polars as pl
 from ...instance import Instance
 from ...links import Forest, positions
 from ...plan import Plan
+from ..frames import Frames
 from ..tally import counties, demands, reached
 from .forms import shown
 
@@ -45,7 +46,13 @@ def columns(instance: Instance, plan: Plan) -> dict[str, Any]:
             .otherwise(0)
         )
     )
-    villages = _villages(instance, plan)
+    villages = (
+        Frames(instance, plan)
+        .villages.select(
+            pl.all(), pl.col("collective_reached").cast(pl.Int64).fill_null(-1).alias("collective")
+        )
+        .rename({"village": "id", "households_reached": "lifted"})
+    )
     return {
         "counties": [shown(name) for name in counties(instance)["name"]],
         "roofs": {
@@ -77,29 +84,6 @@ def _counties(instance: Instance, forest: Forest) -> np.ndarray[Any, np.dtype[np
         inside = (forest.first >= forest.first[at]) & (forest.first < forest.last[at])
         found[:-1][inside] = position
     return found
-
-
-def _villages(instance: Instance, plan: Plan) -> pl.DataFrame:
-    """The villages with what there is and what is reached in each."""
-    households = instance.households.select("id", "village", "need", "count")
-    lifted = plan.households.join(households.drop("count"), left_on="household", right_on="id")
-    sums = (
-        households.group_by("village").agg(
-            pl.col("count").sum().alias("households"), (pl.col("need") * pl.col("count")).sum()
-        ),
-        lifted.group_by("village").agg(pl.col("count").sum().alias("lifted")),
-        plan.payments.group_by("village").agg(pl.col("amount").sum().alias("paid")),
-        plan.collectives.with_columns(collective=pl.lit(1)),
-    )
-    villages = instance.villages
-    for frame in sums:
-        villages = villages.join(frame, left_on="id", right_on="village", how="left", maintain_order="left")
-    return villages.with_columns(
-        collective=pl.when(pl.col("collective_need").is_null())
-        .then(-1)
-        .otherwise(pl.col("collective").fill_null(0)),
-        need=pl.col("need").fill_null(0) + pl.col("collective_need").fill_null(0),
-    )
 
 
 def _people(instance: Instance, plan: Plan) -> dict[str, dict[str, list[int]]]:
