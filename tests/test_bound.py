@@ -19,7 +19,7 @@ from formula import formula, kept, knapsack, most_paid, signed
 from oracle import Oracle
 from roofalloc import generate
 from roofalloc.audit import FEASIBILITY, bound, leaves_no_better, rounded_bound, term_step
-from roofalloc.audit.formula import Layout
+from roofalloc.audit.layout import Layout
 from roofalloc.errors import UsageError
 from roofalloc.instance import Instance
 from roofalloc.plan import Certificate

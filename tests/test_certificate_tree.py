@@ -21,7 +21,8 @@ import roofalloc as ra
 from formula import Allowed, formula, kept, like, signed
 from oracle import Oracle, Outcome
 from roofalloc.audit import FEASIBILITY, bound, check, leaf_bounds
-from roofalloc.audit.formula import Formula, Layout
+from roofalloc.audit.formula import Formula
+from roofalloc.audit.layout import Layout
 from roofalloc.audit.prices import PriceReader
 from roofalloc.errors import InstanceError, UsageError
 from roofalloc.instance import Instance

@@ -14,7 +14,8 @@ from ..instance import Instance
 from ..links import positions
 from ..plan import Certificate, Plan
 from .exact import Ints, group_sums, product, total
-from .formula import Bound, Formula, Layout
+from .formula import Bound, Formula
+from .layout import Layout
 from .model import FEN, WEIGHT, Model
 from .pairing import pairing_bound, pairing_prices
 from .prices import FEASIBILITY, PriceReader

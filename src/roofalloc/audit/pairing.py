@@ -25,9 +25,11 @@ from ..errors import UsageError
 from ..plan import Certificate
 from . import pairing_sweep
 from .exact import Ints, group_sums, largest, product, total
-from .formula import Bound, Case, Layout, best, sum_by_region
+from .formula import Bound, sum_by_region
+from .layout import Case, Layout
 from .model import FEN, RATE, WATT, WEIGHT, IntArray, Mask, Model
 from .prices import Prices
+from .standing import best
 
 Doubles = npt.NDArray[np.float64]
 

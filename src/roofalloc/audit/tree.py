@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..plan import Leaf, Split, Tree
-from .formula import Bound, Case, Formula, Layout
+from .formula import Bound, Formula
+from .layout import Case, Layout
 from .model import IntArray
 from .prices import PriceReader, demand_positions
 
