@@ -23,8 +23,10 @@ from roofalloc.cli import run
 from roofalloc.files import plans
 from roofalloc.solvers import registry
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 FORMAT = (DOCS / "format.md").read_text(encoding="utf-8")
+STRUCTURE = (DOCS / "structure.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -242,3 +244,19 @@ def test_every_entry_of_the_reference_says_what_its_arguments_are() -> None:
                 f"{home}.{short}: {one}" for one in inspect.signature(function).parameters if one not in named
             ]
     assert lacking == []
+
+
+# --- the structure -------------------------------------------------------------------------------------
+
+
+def test_the_floors_of_the_page_are_those_that_the_linter_holds() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = layers["tool"]["importlinter"]["contracts"][0]["layers"]
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", STRUCTURE, re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(re.split(r" [|:] ", f)) for f in floors]
+
+
+def test_every_module_that_the_structure_names_is_there() -> None:
+    home = Path(ra.__file__).parent
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", STRUCTURE):
+        assert (home / name).exists(), name
