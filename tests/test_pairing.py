@@ -22,7 +22,7 @@ from roofalloc.plan import Certificate
 from roofalloc.problem import Decisions, Held, Stage, compile_problem
 from roofalloc.solvers.base import Run
 from roofalloc.solvers.prices import pairing
-from roofalloc.solvers.prices.pairing_dual import Pricing, descend, first_point
+from roofalloc.solvers.prices.pairing.dual import Pricing, descend, first_point
 from roofalloc.solvers.relaxation import certificate
 from strategies import certificates, decimals, records
 

@@ -6,7 +6,7 @@
 `rounding`            whole options from its iterate; `spending`: within limits, and no capital left over;
                       `paying`: who is reached, by flow, in the order of prices
 `patterns`, `master`  a link-free LP and MIP over all that is near the prices
-`pairing...`          one roof a village: prices on villages, and each roof's best set of them
+`pairing`             one roof a village: prices on villages, and each roof's best set of them
 ====================  ==============================================================================
 
 `middle` is the short way of a town. Where nothing of it applies, the whole model is given to HiGHS.

@@ -1,7 +1,7 @@
 """One roof a village: prices, then columns, then a plan near the bound, then a proof.
 
 `solve` leads where a village may be paid by at most one roof: the split relaxation is loose there, and a
-dual of its own is tight (`pairing_dual`). Its prices leave few columns in question (`pairing_master`): an
+dual of its own is tight (`dual`). Its prices leave few columns in question (`master`): an
 LP over them finds better prices, a MIP over what it leaves open a plan, and a MIP over all columns that a
 better plan could have proves that there is none.
 """
@@ -14,11 +14,11 @@ import numpy as np
 
 from roofalloc.problem import Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 
-from ..base import PASS, Answer, Run, Stopped, absolute_gap
-from ..model import level_met
-from ..settle import floors_met, settle
-from .pairing_dual import Evaluation, Point, Pricing, descend, first_point
-from .pairing_master import Columns, Master, Optimum, decide, near, reduced
+from ...base import PASS, Answer, Run, Stopped, absolute_gap
+from ...model import level_met
+from ...settle import floors_met, settle
+from .dual import Evaluation, Point, Pricing, descend, first_point
+from .master import Columns, Master, Optimum, decide, near, reduced
 
 SMALL = 5_000  # pairs of roof and village
 MOST_SOURCES = 40  # of one roof

@@ -11,9 +11,9 @@ import numpy as np
 
 from roofalloc.compiled import kernel
 
-from .pairing_money import cost_of, first_above, slope_of
-from .pairing_sets import ceiling, touch
-from .pairing_villages import EPS
+from .money import cost_of, first_above, slope_of
+from .sets import ceiling, touch
+from .villages import EPS
 
 
 @kernel

@@ -17,9 +17,9 @@ import scipy.sparse as sp
 
 from roofalloc.problem import Bools, Floats, Ints
 
-from ..base import Run
-from ..highs_lp import pass_lp, stop_on
-from .pairing_dual import Evaluation, Point, Pricing
+from ...base import Run
+from ...highs_lp import pass_lp, stop_on
+from .dual import Evaluation, Point, Pricing
 
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], np.uint64)  # splitmix64's constants
 MOST_PATTERNS = 300  # of one connection point; beyond, a row in watts stands in
@@ -148,7 +148,7 @@ def near(
     Returns them, and whether they are all: options with very many sets, more than ``work`` steps find, give
     only the best of them.
     """
-    from . import pairing_kernels as kernels
+    from . import kernels
 
     problem, f = pricing.problem, found.frontiers
     length, net, cost = found.curves
@@ -242,7 +242,7 @@ class Master:
     # --- rows
     def _patterns(self) -> None:
         """Rows of connection points, where options can collide: patterns of options, or watts."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         problem, p = self.problem, self.pricing
         has = np.zeros(problem.n_roofs, bool)
@@ -330,7 +330,7 @@ class Master:
 
     def financing(self, c: Columns, cut: int) -> Floats:
         """What each column's cheapest financing costs at a cut's prices, in `money`; dear if impossible."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         length, net, cost = self._curves[cut]
         spent = kernels.costs(c.option, c.need.astype(float), self.pricing.curve_ptr, length, net, cost)
@@ -338,7 +338,7 @@ class Master:
 
     def can_pay(self, c: Columns) -> Bools:
         """Which columns leave what they need under some financing, the reserve taken off."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         free, nothing = np.zeros(self.problem.n_sources), np.zeros(self.problem.n_options)
         curves = self.pricing.curves(free, nothing, self.income)
@@ -537,7 +537,7 @@ def decide(
 
 def reduced(pricing: Pricing, found: Evaluation, losses: Floats, c: Columns) -> Floats:
     """What taking each column costs the bound, at least: (n,) >= 0."""
-    from . import pairing_kernels as kernels
+    from . import kernels
 
     length, net, cost = found.curves
     paid = c.gain + found.point.rows[pricing.rows.asks] @ c.asked - found.point.village[c.village]

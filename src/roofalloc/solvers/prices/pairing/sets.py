@@ -11,8 +11,8 @@ import numpy as np
 
 from roofalloc.compiled import kernel
 
-from .pairing_money import cost_of, first_above, slope_of
-from .pairing_villages import EPS
+from .money import cost_of, first_above, slope_of
+from .villages import EPS
 
 STATES = 400_000  # of one option's dynamic programme; beyond, its upper bound stands in
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from roofalloc.problem import RATE, WEIGHT, Bools, Floats, Ints, Problem, Stage
 
-from ..relaxation import Prices
+from ...relaxation import Prices
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Pricing:
 
     def frontiers(self, point: Point) -> Frontiers:
         """The villages' frontiers; they change with the floors' prices only."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         lens = point.rows[self.rows.asks]
         if (key := lens.tobytes()) not in self._seen:
@@ -208,7 +208,7 @@ class Pricing:
 
     def curves(self, price: Floats, fixed: Floats, income: Floats) -> tuple[Ints, Floats, Floats]:
         """Each option's financing curve at prices (S,) of the sources; see `kernels.curves`."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         problem = self.problem
         length = np.zeros(problem.n_options, np.int64)
@@ -224,7 +224,7 @@ class Pricing:
 
         ``several=False`` lets a roof pay but one village: faster, and no bound where roofs may pay more.
         """
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         problem, rows, f = self.problem, self.rows, self.frontiers(point)
         fixed = point.rows[rows.caps] @ rows.use
@@ -253,7 +253,7 @@ class Pricing:
 
     def losses(self, found: Evaluation) -> Floats:
         """What each option would cost the bound if it had to stand: (K,), >= 0."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         return np.asarray(kernels.losses(*self._options, found.worth, *self._points))
 
@@ -270,7 +270,7 @@ class Pricing:
 
     def slack(self, found: Evaluation) -> tuple[Floats, Floats]:
         """A subgradient of the bound: how much of each row is left, (V,) and (n_rows,)."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         problem, rows = self.problem, self.rows
         options = found.chosen[found.chosen >= 0]
@@ -302,7 +302,7 @@ class Pricing:
 
     def reach(self, village: int, pay: int, lens: int) -> tuple[Ints, Ints]:
         """The classes of one village, and how many of each a payment reaches at best."""
-        from . import pairing_kernels as kernels
+        from . import kernels
 
         problem = self.problem
         classes = self.by_village[self.class_ptr[village] : self.class_ptr[village + 1]]
