@@ -80,6 +80,7 @@ def test_a_proof_needs_the_status_and_a_gap_the_certificate() -> None:
     assert not table.reached({"status": "feasible"}, close)
 
 
+@pytest.mark.slow
 def test_a_hamlet_is_measured_and_its_answer_checked(tmp_path: Path) -> None:
     hamlet = Row("hamlet", "hamlet", "mip", (Goal(PROVED, 1),))
     known = Known()

@@ -145,6 +145,7 @@ def test_relaxation_of_town(benchmark: Any, town: ra.Instance) -> None:
     assert 700 <= bound < 703  # of which 700 is the optimum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["highs", "pulp"])
 def test_solve_town(benchmark: Any, town: ra.Instance, town_result: ra.Result, solver: str) -> None:
     """From the instance to the proved, checked optimum, on one thread."""

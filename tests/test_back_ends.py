@@ -108,6 +108,7 @@ def test_cancelling_ends_a_back_end_at_once_and_leaves_nothing(
     traces.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLAIN)
 def test_at_its_time_limit_a_back_end_has_proved_nothing(
     name: str, hard: Problem, traces: SimpleNamespace

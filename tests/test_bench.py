@@ -190,6 +190,7 @@ def test_what_was_known_before_refutes_a_bound_too() -> None:
 # --- the folder of runs --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_made_again(
     hamlet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +239,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+@pytest.mark.slow
 def test_tables_hold_every_run_and_come_back_as_they_were(hamlet: Path, tmp_path: Path) -> None:
     found = study(cases([hamlet], ["highs", "flow"], [0], QUICK), tmp_path / "runs")
     again = records_of(tmp_path / "runs")
@@ -328,6 +330,7 @@ def test_all_stands_for_every_variant() -> None:
 # --- the command ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_runs_checks_tells_and_resumes(hamlet: Path, tmp_path: Path) -> None:
     words = ["bench", str(hamlet), "--solvers", "greedy,highs", "--time-limit", "60"]
     out = tmp_path / "runs"

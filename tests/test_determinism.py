@@ -31,6 +31,8 @@ def digest(instance: Instance, folder: Path, solver: str, threads: int | None) -
     return hashlib.sha256((folder / "plan" / "plan.json").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("engine")  # its loops are compiled once, then
 @pytest.mark.parametrize("number", [3, 6, 11])
 @pytest.mark.parametrize("solver", ["highs", "prices"])
 def test_threads_leave_the_plan_as_it_is(solver: str, number: int, tmp_path: Path) -> None:

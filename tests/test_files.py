@@ -110,6 +110,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=documents())
 def test_all_forms_hold_odd_texts_and_numbers(

@@ -42,6 +42,7 @@ def loses(value: Decimal, best: Decimal, term: str) -> bool:
     return value >= best if term == "-capital" else value <= best
 
 
+@pytest.mark.slow
 def test_no_plan_beats_brute_force_and_each_passes_the_check() -> None:
     planned = dict.fromkeys(HEURISTICS, 0)
 

@@ -414,6 +414,7 @@ def test_the_command_says_what_it_does_not_find(shelf: Path, tmp_path: Path, cal
     assert "is no library of instances" in err
 
 
+@pytest.mark.slow
 def test_a_study_of_a_library_with_recipes_keeps_what_it_finds(
     shelf: Path, tmp_path: Path, call: Call
 ) -> None:

@@ -95,6 +95,7 @@ def rich(draw: st.DrawFn) -> ra.Instance:
     return ra.Instance.from_records(**parts)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rich(), st.sampled_from(["highs", "auto"]))
 def test_rich_roofs_among_others_have_the_optimum_of_brute_force(instance: ra.Instance, solver: str) -> None:

@@ -144,6 +144,8 @@ def test_relations_hold_of_hard_numbers(relation: str) -> None:
     assert not examined(instance, [], [relation])[0]
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("pairing")  # its loops are compiled once, then
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
 def test_what_campaigns_found_stays_mended(path: Path) -> None:
     solver = path.stem.partition("-")[0]

@@ -172,6 +172,7 @@ def solved(instance: Instance, stage: Stage, gap: float = 0.0):
     return problem, listener, pairing.solve(problem, stage, listener.run)
 
 
+@pytest.mark.slow
 @some
 @given(paired())
 def test_what_it_proves_is_the_optimum_and_no_bound_is_below_it(instance):
@@ -241,6 +242,7 @@ def test_capital_is_held(instance):
         assert bound(instance, certificate(problem, stage, prices), held) >= best.best[second.term]
 
 
+@pytest.mark.slow
 def test_a_county_of_generated_roofs_is_solved_and_its_certificate_holds():
     instance = ra.generate("town", 1, single_source=True)
     problem = compile_problem(instance)
@@ -253,6 +255,7 @@ def test_a_county_of_generated_roofs_is_solved_and_its_certificate_holds():
     assert np.isclose(float(proved), min(listener.bounds), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_prices_lead_in_a_town_of_one_roof_a_village():
     instance = ra.generate("town", 3, single_source=True, floors=False)
     result = ra.solve(instance, gap=0.05)

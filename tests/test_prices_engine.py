@@ -83,6 +83,7 @@ def test_what_is_used_alike_by_all_columns_does_not_drive_prices_apart() -> None
     assert (result.status, result.stopped, result.messages) == ("optimal", "proved", ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arcs", [ONE, MANY])
 def test_what_brute_force_finds_is_never_excluded_and_no_plan_breaks_a_rule(arcs: int) -> None:
     led: list[Stage] = []

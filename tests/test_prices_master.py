@@ -145,6 +145,7 @@ def test_refining_from_no_prices_at_all_ends_at_a_bound_that_excludes_nothing(in
 # --- plans ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS, ids="".join)
 def test_decided_plans_keep_every_rule_and_come_near_the_bound(flavour: dict[str, Any]) -> None:
     instance = ra.generate("town", 6, **flavour)
@@ -214,12 +215,14 @@ def proved(instance: Instance) -> tuple[float, float] | None:
     return max(scores), bound
 
 
+@pytest.mark.slow
 def test_scores_are_refuted_down_to_the_optimum() -> None:
     instance = ra.generate("town", 3)
     optimal = ra.solve(instance, solver="highs", gap=0.0)
     assert proved(instance) == (float(optimal.objective[0].value),) * 2
 
 
+@pytest.mark.slow
 @given(instances())
 @QUICK
 def test_nothing_attainable_is_refuted(instance: Instance) -> None:

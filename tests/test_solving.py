@@ -140,6 +140,7 @@ def test_highs_is_as_good_as_brute_force(instance: Instance) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @given(instances())
 @settings(QUICK, max_examples=6)
 def test_pulp_is_as_good_as_brute_force(instance: Instance) -> None:
