@@ -23,8 +23,9 @@ from oracle import optimum
 from roofalloc.errors import MissingExtraError, SolverError, UsageError
 from roofalloc.instance import Instance
 from roofalloc.problem import Choice, Decisions, Problem, Stage, compile_problem
-from roofalloc.solvers import back_end, cpsat, registry
-from roofalloc.solvers.back_end_child import MARK
+from roofalloc.solvers import cpsat, registry
+from roofalloc.solvers.apart import back_end
+from roofalloc.solvers.apart.back_end_child import MARK
 from roofalloc.solvers.base import Answer, Run, Solve
 from roofalloc.solvers.model import build
 from roofalloc.solvers.scipy import bound_in

@@ -14,8 +14,8 @@ import roofalloc as ra
 from campaign import APART, leading, varied
 from roofalloc.instance import Instance
 from roofalloc.problem import Choice
-from roofalloc.solvers import back_end
-from roofalloc.solvers.back_end_child import Channel
+from roofalloc.solvers.apart import back_end
+from roofalloc.solvers.apart.back_end_child import Channel
 from roofalloc.solvers.base import Run
 
 TESTS = Path(__file__).parent

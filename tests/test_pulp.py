@@ -20,7 +20,8 @@ import roofalloc as ra
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.instance import Instance, Term
 from roofalloc.problem import Choice, Held, Problem, Stage, compile_problem
-from roofalloc.solvers import guard, pulp, pulp_backends
+from roofalloc.solvers import pulp
+from roofalloc.solvers.apart import guard, pulp_backends
 from roofalloc.solvers.base import Answer, Run
 from roofalloc.solvers.settle import settle
 

@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from roofalloc.errors import UsageError
 from roofalloc.problem import Bools, Floats, Ints, Problem, Stage
 
-from .back_end import search
+from .apart.back_end import search
 from .base import Answer, Run, proof_gap
 from .model import Model, build
 

@@ -48,7 +48,8 @@ import pulp
 
 from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 from roofalloc.solvers.base import Answer, Run, proof_gap
-from roofalloc.solvers.pulp_backends import Found, optimise
+
+from .apart.pulp_backends import Found, optimise
 
 WATTS = 1000  # in a kW
 YUAN = 100  # fen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roofalloc.problem import Problem, Stage
 
-from .back_end import search
+from .apart.back_end import search
 from .base import Answer, Run, absolute_gap, proof_gap
 from .highs_lp import pass_lp
 from .model import Model, build

@@ -10,7 +10,7 @@ import re
 
 from roofalloc.problem import Problem, Stage
 
-from .back_end import search, write_arrays
+from .apart.back_end import search, write_arrays
 from .base import Answer, Run, absolute_gap, proof_gap
 from .model import build
 

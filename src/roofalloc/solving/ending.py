@@ -14,8 +14,8 @@ from typing import Literal
 from roofalloc.checkpoint import Checkpoint
 from roofalloc.plan import Result
 from roofalloc.problem import Problem
+from roofalloc.solvers.apart.processes import PATIENCE
 from roofalloc.solvers.base import Variant
-from roofalloc.solvers.processes import PATIENCE
 from roofalloc.waiting import ENDING, ignored
 
 from .journal import Journal

@@ -17,9 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from roofalloc.solvers import guard
-
-from .base import Run
+from ..base import Run
+from . import guard
 
 POLL = 0.05  # seconds between two looks at `Run.cancelled`
 PATIENCE = 3.0  # seconds from asking a solver to stop until it is killed

@@ -1,6 +1,6 @@
 """Solves one model with one back end, and tells what it finds: a process of its own, see `back_end`.
 
-    python -m roofalloc.solvers.back_end_child scip FOLDER
+    python -m roofalloc.solvers.apart.back_end_child scip FOLDER
 
 The folder holds ``request.json`` and the model. Plans are left in it, numbered, for whoever reads them to
 remove; messages are lines on standard output. Nothing is imported but the back end and what it needs, so

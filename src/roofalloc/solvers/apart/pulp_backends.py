@@ -23,7 +23,8 @@ import pulp
 
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.solvers.base import Run, Stopped
-from roofalloc.solvers.processes import PATIENCE, End, python, value_of, watch
+
+from .processes import PATIENCE, End, python, value_of, watch
 
 CBC = ("PULP_CBC_CMD", "COIN_CMD")
 #: Options of PuLP's CBC that can be set here, and CBC's word where it is another or one of several.
@@ -278,7 +279,7 @@ def _other(lp: Any, name: str, options: Mapping[str, Any], run: Run, gap: float,
     request = {"solver": name, "settings": settings, "ends_at": ends_at}
     (folder / "request.json").write_text(json.dumps(request))
     words: list[str] = []
-    command = python("roofalloc.solvers.pulp_child", str(folder))
+    command = python("roofalloc.solvers.apart.pulp_child", str(folder))
     end, _ = watch(
         command, folder, run, words.append, lambda end: PATIENCE if end == "time" else 0.0, ask=False
     )

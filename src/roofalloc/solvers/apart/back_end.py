@@ -19,9 +19,9 @@ import numpy as np
 from roofalloc.errors import SolverError, UsageError
 from roofalloc.problem import Choice, Decisions, Floats, Ints
 
+from ..base import Answer, Run
+from ..model import Model
 from .back_end_child import MARK, PLAN
-from .base import Answer, Run
-from .model import Model
 from .processes import PATIENCE, python, value_of, watch
 
 
@@ -62,7 +62,7 @@ def search(
         }
         (folder / "request.json").write_text(json.dumps(request))
         talk = _Talk(folder, model, run, score, bound_in)
-        command = python("roofalloc.solvers.back_end_child", name, place)
+        command = python("roofalloc.solvers.apart.back_end_child", name, place)
         end, _ = watch(
             command, folder, run, talk.hear, lambda end: PATIENCE if end == "time" else 0.0, ask=False
         )
