@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import polars as pl
 import pytest
 
 import roofalloc as ra
+from pages import Reader, data_of
 from roofalloc import words
 from roofalloc.cli import run
 from roofalloc.errors import UsageError
@@ -34,31 +34,6 @@ TOP = Path(__file__).parents[1]
 ACCEPTANCE = Path(__file__).parent / "acceptance"
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{ 7 * 7 }}{% x %}"
 BIDI = "\u202egnp.exe\u2066"
-
-
-class Reader(HTMLParser):
-    """Elements, attributes and text of a page as a browser reads them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
-
-
-def data_of(text: str) -> Any:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
 
 
 def said(text: str) -> str:
