@@ -11,7 +11,23 @@ from typing import Any
 import pytest
 
 import roofalloc as ra
+from commands import Call, Outcome
+from roofalloc.cli import run
 from roofalloc.problem import Problem, compile_problem
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """Run a command in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ROOFALLOC_DEBUG", raising=False)
+
+    def call(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        code = run([str(a) for a in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import roofalloc as ra
-from roofalloc.cli import run
+from commands import Call, Outcome
 from roofalloc.errors import OutputError, SolverError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals, pipes or terminals")
@@ -48,42 +48,11 @@ TINY: dict[str, Any] = {
 }
 
 
-@dataclass
-class Outcome:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """Standard output as the one JSON document it must be."""
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Run a command in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ROOFALLOC_DEBUG", raising=False)
-
-    def call(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        code = run([str(a) for a in arguments])
-        return Outcome(code, *capsys.readouterr())
-
-    return call
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(TINY), encoding="utf-8")
     return path
-
-
-Call = Callable[..., Outcome]
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:

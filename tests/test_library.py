@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 
 import roofalloc as ra
+from commands import Call
 from roofalloc import library
-from roofalloc.cli import run
 from roofalloc.errors import InstanceError, OutputError, SolverError, UsageError
 from roofalloc.generators import FLAVOURS, keywords
 from roofalloc.plan import Plan, TermResult
@@ -361,18 +360,6 @@ def test_numbers_are_kept_exactly(value: Fraction, written: Any) -> None:
 
 
 # --- the command --------------------------------------------------------------------------------------
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run([str(a) for a in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_the_command_lists_a_library_with_what_is_known(shelf: Path, call: Call) -> None:
