@@ -14,7 +14,7 @@ from ..instance import Instance
 from ..links import positions
 from ..plan import Certificate, Plan
 from .exact import Ints, group_sums, product, total
-from .formula import Bound, Formula
+from .formula import Bound, Formula, refuse_low
 from .layout import Layout
 from .model import FEN, WEIGHT, Model
 from .pairing import pairing_bound, pairing_prices
@@ -70,6 +70,7 @@ def bound(instance: Instance, certificate: Certificate, held: Sequence[Any] = ()
     layout = Layout.of(instance)
     reader = PriceReader(layout.model, certificate.term, held)
     prices = reader.certificate(certificate)
+    refuse_low(layout, prices)
     own = Formula(layout, prices).exact(layout.everything)
     if certificate.pairing:
         own = min(own, pairing_bound(layout, prices, pairing_prices(layout.model, certificate)))

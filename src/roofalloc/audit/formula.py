@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
@@ -37,7 +38,7 @@ class Formula:
     Parameters
     ----------
     layout : the instance
-    prices : the prices
+    prices : the prices; those of roofs' incomes are not looked at (`refuse_low`, `raised`)
     """
 
     def __init__(self, layout: Layout, prices: Prices) -> None:
@@ -67,8 +68,6 @@ class Formula:
         if prices.roofs:
             income = income.astype(wide(max(*prices.roofs.values(), largest(income))))
         for roof, price in prices.roofs.items():
-            if price < income[roof]:
-                self._check_income_price(roof, price)
             income[roof] = price
         if not prices.implied:
             return income[self.layout.roofs], np.zeros(len(self.layout.roofs), dtype=np.int64)
@@ -77,22 +76,6 @@ class Formula:
             implied[int(model.demands.village[demand])] += price * int(model.demands.count[demand])
         gains = np.array(implied, dtype=wide(sum(implied)))
         return income[self.layout.roofs], reach.fold(np.add, gains)[self.layout.roofs]
-
-    def _check_income_price(self, roof: int, price: int) -> None:
-        """Refuse a price of income below max_j (v_j - l / M_ij): l prices a link, M_ij is the most i pays j.
-
-        M_ij is the roof's largest income, or the village's whole need (or the least payment) where that is
-        less: payments beyond change nothing.
-        """
-        model, prices = self.model, self.prices
-        most = max((int(model.income[row]) for row in model.roof_options[roof]), default=0)
-        for village in self.layout.reach.of_roof(roof).tolist():
-            enough = max(model.village_need[village], model.policy.min_payment or 0)
-            if min(most, enough) * (int(prices.villages[village]) - price) > prices.links * FEN:
-                raise UsageError(
-                    f"roofs[{model.roof_ids[roof]!r}]: found {Decimal(price) / prices.unit}, expected at "
-                    f"least what its village {model.village_ids[village]!r} demands"
-                )
 
     # --- in 64 bits, over the unit of prices that were rounded for it
 
@@ -305,6 +288,48 @@ class Formula:
             (Fraction(int(x), int(p) * prices.unit * WEIGHT) for x, p in zip(sums, people, strict=True)),
             start=Fraction(0),
         )
+
+
+def refuse_low(layout: Layout, prices: Prices) -> None:
+    """Refuse prices of roofs' incomes below what their villages demand.
+
+    Raises
+    ------
+    UsageError : one is too low; the message names roof and village
+    """
+    for roof, price in prices.roofs.items():
+        least, village = _demanded(layout, prices, roof, price)
+        if least > price:
+            raise UsageError(
+                f"roofs[{layout.model.roof_ids[roof]!r}]: found {Decimal(price) / prices.unit}, expected at "
+                f"least what its village {layout.model.village_ids[village]!r} demands"
+            )
+
+
+def raised(layout: Layout, prices: Prices) -> Prices:
+    """Rounded prices with those of roofs' incomes as high as their villages, rounded too, demand."""
+    roofs = {
+        roof: price - (price - _demanded(layout, prices, roof, price)[0]) // FEN * FEN
+        for roof, price in prices.roofs.items()
+    }
+    return replace(prices, roofs=roofs)
+
+
+def _demanded(layout: Layout, prices: Prices, roof: int, price: int) -> tuple[int, int]:
+    """The least price of a roof's income, from ``price`` on, and the village that demands it.
+
+    That is max_j (v_j - l / M_ij): l prices a link, M_ij is the most i pays j. M_ij is the roof's largest
+    income, or the village's whole need (or the least payment) where that is less: payments beyond change
+    nothing.
+    """
+    model, asked, by = layout.model, price, -1
+    most = max((int(model.income[row]) for row in model.roof_options[roof]), default=0)
+    for village in layout.reach.of_roof(roof).tolist():
+        paid = min(most, max(int(model.village_need[village]), model.policy.min_payment or 0))
+        demanded = int(prices.villages[village]) - prices.links * FEN // paid if paid else 0
+        if demanded > asked:
+            asked, by = demanded, village
+    return asked, by
 
 
 def _change(gain: Any, there: int, low: int, high: int) -> Any:

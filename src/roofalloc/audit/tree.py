@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..plan import Leaf, Split, Tree
-from .formula import Bound, Formula
+from .formula import Bound, Formula, raised, refuse_low
 from .layout import Case, Layout
 from .model import IntArray
 from .prices import PriceReader, demand_positions
@@ -73,11 +73,12 @@ def _leaf(
     prices.implied[:] = [
         (row, price) for demand, price in prices.implied for row in layout.like(demand).tolist()
     ]
+    refuse_low(layout, prices)
     if case is None:
         return -math.inf
     places = layout.places(prices)
     if places is not None and places >= _ENOUGH:
-        found = Formula(layout, prices.rounded(places)).outward(case)
+        found = Formula(layout, raised(layout, prices.rounded(places))).outward(case)
     else:
         found = Formula(layout, prices).exact(case)
     if leaf.infeasible:
