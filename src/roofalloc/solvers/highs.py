@@ -15,7 +15,7 @@ import numpy as np
 from roofalloc.problem import Problem, Stage
 
 from .base import Answer, Run, Stopped, absolute_gap, proof_gap
-from .highs_lp import pass_lp, stop_on, use_threads
+from .highs_lp import contradicts_itself, pass_lp, stop_on, use_threads
 from .model import build
 
 TOLERANCE = 1e-8  # of a station's 100,000 yuan a year, 0.1 fen
@@ -64,6 +64,9 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     highs.cbMipImprovingSolution += improved
     highs.cbMipLogging += logged
     highs.run()
+    if contradicts_itself(highs):
+        highs.clearSolver()  # without the start
+        highs.run()
 
     status = highs.getModelStatus()
     info = highs.getInfo()

@@ -55,6 +55,20 @@ def pass_lp(
     return highs
 
 
+def contradicts_itself(highs: highspy.Highs) -> bool:
+    """Whether the solution that HiGHS hands over is not worth what it says it is.
+
+    Where its presolve leaves nothing of a model, version 1.16 may hand over the start that it was given, and
+    tell the value of the optimum.
+    """
+    info = highs.getInfo()
+    if info.primal_solution_status != highspy.kSolutionStatusFeasible:
+        return False
+    worth = float(np.dot(highs.getLp().col_cost_, highs.getSolution().col_value))
+    told = float(info.objective_function_value)
+    return abs(worth - told) > 1e-6 * max(1.0, abs(told))
+
+
 _workers = threading.local()  # how many threads HiGHS was told to work with for each of ours
 
 
