@@ -53,7 +53,7 @@ def poor(hamlet: Instance) -> Result:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints from the beginning, and all of them."""
     monkeypatch.setattr(checkpoint, "AFTER", 0.0)
-    monkeypatch.setattr(checkpoint, "PACE", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
 
 
 @pytest.fixture
@@ -238,7 +238,10 @@ def test_a_checkpoint_is_a_sound_plan_that_says_it_is_unfinished(
     assert assert_sound(hamlet, tmp_path / "above" / "h.plan").totals == poor.plan.totals
 
 
-def test_a_run_that_ends_at_once_writes_none(hamlet: Instance, tmp_path: Path) -> None:
+def test_a_run_that_ends_at_once_writes_none(
+    hamlet: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "AFTER", 600.0)
     ra.solve(hamlet, checkpoint=tmp_path / "h.plan")
     assert not (tmp_path / "h.plan").exists()
 
@@ -257,7 +260,7 @@ def test_of_plans_that_wait_the_newest_is_written(
 def test_a_write_is_followed_by_none_for_a_while(
     hamlet: Instance, poor: Result, best: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "PACE", 1e9)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
     keeper = Checkpoint(tmp_path / "h.plan", hamlet)
     keeper.offer(unfinished(poor))
     while not is_checkpoint(tmp_path / "h.plan"):
@@ -265,6 +268,47 @@ def test_a_write_is_followed_by_none_for_a_while(
     keeper.offer(unfinished(best))
     keeper.end(keep=False)
     assert assert_sound(hamlet, tmp_path / "h.plan").totals == poor.plan.totals
+
+
+class Clock(threading.Condition):
+    """A clock that only waiting and writing move: a write waits for eight seconds and computes for two."""
+
+    now = computed = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.computed
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.now += timeout
+        return False
+
+
+def test_plans_are_written_at_once_while_that_takes_a_twentieth_of_the_time(
+    hamlet: Instance, poor: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(checkpoint, "time", clock)
+    keeper = Checkpoint(tmp_path / "h.plan", hamlet)
+    keeper.end(keep=False)  # its thread: what it does is done here
+    keeper._over, keeper._changed = False, clock
+    written: list[float] = []
+
+    def write(*arguments: Any) -> None:
+        written.append(clock.now)
+        clock.now, clock.computed = clock.now + 10, clock.computed + 2
+        if len(written) == 3:
+            clock.now += 80  # without a better plan
+        keeper._over = len(written) == 6
+        keeper.offer(unfinished(poor))
+
+    monkeypatch.setattr(checkpoint, "write_plan", write)
+    keeper.offer(unfinished(poor))
+    keeper._work()
+    assert written == [1, 41, 81, 171, 181, 201]
 
 
 def test_a_better_plan_that_stands_there_is_kept(
@@ -395,6 +439,31 @@ def test_a_run_that_begins_anew_tells_of_the_one_that_did_not_end(
     code, _, err = call("solve", village)
     assert code == 0
     assert "h.plan holds a plan of a run that did not end; --resume goes on from it" in err
+
+
+def test_so_does_one_that_keeps_its_plan_in_a_workbook(
+    call: Call, village: Path, hamlet: Instance, poor: Result, best: Result
+) -> None:
+    ra.write_plan(poor, "h.xlsx", hamlet)
+    assert not is_checkpoint(Path("h.xlsx"))
+    ra.write_plan(poor.plan, "h.xlsx", hamlet)
+    assert not is_checkpoint(Path("h.xlsx"))
+    ra.write_plan(replace(poor, stopped="unfinished"), "h.xlsx", hamlet)
+    assert is_checkpoint(Path("h.xlsx"))
+    code, _, err = call("solve", village, "-o", "h.xlsx")
+    assert code == 0
+    assert "h.xlsx holds a plan of a run that did not end; --resume goes on from it" in err
+    assert not is_checkpoint(Path("h.xlsx"))
+    assert assert_sound(hamlet, Path("h.xlsx")).totals.people == best.people
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 5000, '{"stopped": 1}'])
+def test_what_tells_nothing_of_its_run_is_no_checkpoint(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "h.xlsx").write_text(content)
+    assert not is_checkpoint(tmp_path)
+    assert not is_checkpoint(tmp_path / "h.xlsx")
+    assert not is_checkpoint(tmp_path / "none.xlsx")
 
 
 def test_a_plan_of_another_instance_is_not_resumed(call: Call, village: Path) -> None:
@@ -605,7 +674,7 @@ KILLED = """
     sys.modules["growing"] = module = ModuleType("growing")
     module.solve = solve
     registry._plugged_in = lambda: (Variant("growing", "A roof more each time", "growing:solve", alone=True),)
-    checkpoint.AFTER = checkpoint.PACE = 0.0
+    checkpoint.AFTER, checkpoint.SHARE = 0.0, float("inf")
     draw = random.Random(7)
     begins, begun = os.pipe()
     for k in range(int(sys.argv[1])):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,17 +11,20 @@ from pathlib import Path
 from .audit import check
 from .errors import InstanceError, OutputError
 from .files import read_plan, write_plan
-from .files.plans import PLAN, RUN
+from .files.plans import PLAN, stopped
 from .instance import Instance
 from .plan import Plan, Result
 
 AFTER = 1.0  # seconds; a run that ends sooner needs no checkpoint
 UNFINISHED = "unfinished"  # why such a run has stopped, in the plan's run.json
-PACE = 50  # a write that took a second is followed by none for 50: at most 2 % of the time
+SHARE = 0.05  # of the time since, at most, that checkpoints may take of a core from the search
 
 
 class Checkpoint:
     """Writes each better plan to a folder, in a thread of its own, and never too often.
+
+    From a second on, each is written at once, as long as all of them together took no more than a twentieth
+    of the time since. What counts is how long their thread computed: waiting for the disk slows no search.
 
     What is written is a plan folder like any other: exact, checked, whole or not at all. A better plan of the
     same instance that stands there already is kept. Where writing fails, the run goes on, the next plan is
@@ -63,10 +65,9 @@ class Checkpoint:
 
     def _work(self) -> None:
         while (draft := self._next()) is not None:
-            began = time.monotonic()
+            began = time.thread_time()
             self._write(draft)
-            now = time.monotonic()
-            self._not_before = now + PACE * (now - began)
+            self._not_before += (time.thread_time() - began) / SHARE
 
     def _next(self) -> Callable[[], Result] | None:
         """Wait for a plan and for its time; None at the end."""
@@ -110,7 +111,7 @@ def better_stands(folder: Path, instance: Instance, plan: Plan) -> bool:
     if not plan.objective:
         return check(instance, there).ok
     for term, new, old in zip(instance.policy.objective, plan.objective, there.objective, strict=False):
-        ahead = old.value - new.value if not term.term.startswith("-") else new.value - old.value
+        ahead = old.value - new.value if not term.minimised else new.value - old.value
         if abs(ahead) > Fraction(term.tolerance):
             return ahead > 0 and check(instance, there).ok
     gaps = [[t.gap if t.gap is not None else float("inf") for t in p.objective] for p in (there, plan)]
@@ -122,9 +123,6 @@ def holds_plan(folder: Path) -> bool:
     return folder.is_file() or (folder / PLAN).exists()
 
 
-def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds the plan of a run that has not ended, or was killed."""
-    try:
-        return bool(json.loads((folder / RUN).read_bytes())["stopped"] == UNFINISHED)
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+def is_checkpoint(place: Path) -> bool:
+    """Whether the plan in a folder or a workbook is of a run that has not ended, or was killed."""
+    return stopped(place) == UNFINISHED

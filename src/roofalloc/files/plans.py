@@ -17,6 +17,7 @@ import polars as pl
 
 from .. import columns as c
 from ..canonical import Cells, dump, escaped, number, rows
+from ..errors import InstanceError
 from ..instance import Instance
 from ..plan import LEAF_PRICES, PRICES, Certificate, Leaf, Plan, Result, Split, TermResult, Totals
 from .ledger import ledger
@@ -311,3 +312,16 @@ def run_bytes(result: Result) -> bytes:
 def _jsonable(value: Any) -> Any:
     plain = _plain(value)
     return json.loads(dump(plain))
+
+
+def stopped(place: Path) -> str | None:
+    """Why the run stopped whose plan stands in a folder or a workbook; None where that is not told."""
+    try:
+        if is_workbook(place):
+            from .workbooks.plans import read_run
+
+            return read_run(place).get("stopped")
+        found = json.loads((place / RUN).read_bytes())["stopped"]
+    except (InstanceError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
