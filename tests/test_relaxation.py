@@ -105,21 +105,29 @@ def test_a_set_row_says_that_needs_fit_the_net_income(hamlet: Problem) -> None:
     assert values @ vector[columns] * model.income_unit == pytest.approx(expected)
 
 
-@given(instances())
-@QUICK
-def test_a_plan_keeps_every_row_of_the_model(instance: Instance) -> None:
-    problem = compile_problem(instance)
-    for decisions in construct(problem, first(problem), None, Run()):
-        model = build(problem, first(problem))
-        vector = model.vector(decisions)
-        if vector is None:
-            continue
-        activity = model.matrix @ vector
-        assert (activity <= model.row_upper + 1e-9 * np.maximum(1, np.abs(model.row_upper))).all()
-        assert (activity >= model.row_lower - 1e-9 * np.maximum(1, np.abs(model.row_lower))).all()
-        assert (vector <= model.upper + 1e-12).all()
-        score = float(problem.score(problem.stages[0], decisions))
-        assert model.score(model.cost @ vector) == pytest.approx(score, abs=1e-9)
+def test_a_plan_keeps_every_row_of_the_model() -> None:
+    compared = 0
+
+    @given(instances())
+    @QUICK
+    def plans_of(instance: Instance) -> None:
+        nonlocal compared
+        problem = compile_problem(instance)
+        for decisions in construct(problem, first(problem), None, Run()):
+            model = build(problem, first(problem))
+            vector = model.vector(decisions)
+            if vector is None:
+                continue
+            compared += 1
+            activity = model.matrix @ vector
+            assert (activity <= model.row_upper + 1e-9 * np.maximum(1, np.abs(model.row_upper))).all()
+            assert (activity >= model.row_lower - 1e-9 * np.maximum(1, np.abs(model.row_lower))).all()
+            assert (vector <= model.upper + 1e-12).all()
+            score = float(problem.score(problem.stages[0], decisions))
+            assert model.score(model.cost @ vector) == pytest.approx(score, abs=1e-9)
+
+    plans_of()
+    assert compared > 10
 
 
 # --- prices --------------------------------------------------------------------------------------------
