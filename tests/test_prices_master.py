@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from roofalloc.problem import Decisions, Problem, Stage, compile_problem
 from roofalloc.solvers import relaxation as room
 from roofalloc.solvers.base import Run
 from roofalloc.solvers.cuts import Hosting
+from roofalloc.solvers.highs_lp import ended
 from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
 from roofalloc.solvers.prices.middle import one_market
@@ -267,3 +271,14 @@ def test_a_proof_by_cases_excludes_nothing_attainable_and_is_what_the_auditor_fi
     bound, certificate_ = prove_by_cases(refined, Run(), lambda _: value, value, limit=40)
     assert bound >= value - 1e-6
     assert float(ra.bound(instance, certificate_)) == pytest.approx(bound, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("why", ["time", "cancelled"])
+def test_a_presolve_that_looks_at_no_clock_is_left_behind(why: str) -> None:
+    free = threading.Event()
+    deaf = SimpleNamespace(run=lambda: free.wait(60))
+    run = Run(deadline=time.monotonic()) if why == "time" else Run(cancelled=lambda: True)
+    assert not ended(deaf, run)
+    assert not free.is_set()
+    free.set()
+    assert ended(deaf, run)

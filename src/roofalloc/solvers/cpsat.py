@@ -30,7 +30,6 @@ from .model import Model, build
 MOST_COLUMNS = 300_000  # CP-SAT takes 15 kB and more a column
 MOST = 2**61  # what a row may come to
 NO_LIMIT = 2**63 - 1
-WORKERS = 8  # strategies, whatever the threads: with fewer, small instances are not proved
 FINE = 10**15  # parts of a share, where the regions' people have no small common multiple
 WHOLE = 1e-6  # a limit nearer to a whole number is that number
 EXACT = 2.0**53  # up to here doubles are whole numbers
@@ -52,8 +51,10 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     settings: dict[str, float] = {
         "relative_gap_limit": proof_gap(int(model.integer.sum()), run.gap),
         "random_seed": run.seed % 2**31,
-        "num_workers": WORKERS,
-        "interleave_search": True,
+        # Several workers race, and interleaved ones, which do not, take many times as long. One alone needs
+        # the rows of payments in its LP, or it proves little.
+        "num_workers": 1,
+        "linearization_level": 2,
     }
     answer = search("cpsat", model, run, whole.write, settings, whole.score)
     if not whole.coarse:

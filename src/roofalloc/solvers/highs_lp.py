@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from roofalloc.problem import Bools, Floats
+from roofalloc.waiting import LeftBehind, waited_for
 
 from .base import Run
 from .quiet import hushed
+
+GRACE = 0.5  # seconds in which HiGHS stops by itself and hands over what it has, unless it is in its presolve
 
 
 @cache
@@ -98,3 +102,23 @@ def stop_on(highs: highspy.Highs, run: Run) -> None:
     highs.cbSimplexInterrupt += ask
     highs.cbIpmInterrupt += ask
     highs.cbMipInterrupt += ask
+
+
+def ended(highs: highspy.Highs, run: Run) -> bool:
+    """Let HiGHS solve a model with whole columns; false where it is left behind, and not to be touched again.
+
+    Its presolve, which takes long of a large model, looks at no clock and calls nobody back.
+    """
+    since: list[float] = []
+
+    def enough() -> bool:
+        if not (run.cancelled() or run.seconds_left <= 0):
+            return False
+        since.append(time.monotonic())
+        return since[-1] - since[0] > GRACE
+
+    try:
+        waited_for(highs.run, enough)
+    except LeftBehind:
+        return False
+    return True

@@ -18,7 +18,7 @@ from roofalloc.problem import Bools, Decisions, Floats, Ints
 
 from ..base import Run
 from ..cuts import unpaid_sets
-from ..highs_lp import pass_lp, stop_on
+from ..highs_lp import ended, pass_lp, stop_on
 from ..model import level_met
 from ..settle import finance, floors_met
 from .master import UNPAID, Basis, Extent, Frame, Optimum, Refined, Window
@@ -107,7 +107,8 @@ class Decider:
         highs.setOptionValue("mip_rel_gap", 0.0)
         highs.setOptionValue("mip_abs_gap", gap * self.scale / frame.score_unit)
         highs.setOptionValue("mip_max_nodes", effort // max(1, window.matrix.nnz))
-        highs.run()
+        if not ended(highs, self.run):
+            return None
         if highs.getInfo().primal_solution_status != highspy.kSolutionStatusFeasible:
             return None
         columns = np.array(highs.getSolution().col_value)

@@ -18,7 +18,7 @@ from roofalloc.problem import Decisions
 
 from ..base import Run
 from ..cuts import unpaid_sets
-from ..highs_lp import pass_lp, stop_on
+from ..highs_lp import ended, pass_lp, stop_on
 from .decide import ATTEMPTS, EFFORT, Decider
 from .master import UNPAID, Extent, Frame, Optimum, Refined, Window
 
@@ -95,7 +95,8 @@ class Prover(Decider):
             highs.setOptionValue(name, value)
         if self.run.deadline is not None:
             highs.setOptionValue("time_limit", self.run.seconds_left)
-        highs.run()
+        if not ended(highs, self.run):
+            return "open", None
         status = highs.getModelStatus()
         if highs.getInfo().primal_solution_status == highspy.kSolutionStatusFeasible:
             columns = np.array(highs.getSolution().col_value)
