@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from roofalloc.problem import Bools, Floats, Ints
 
 from ...base import Run
-from ...highs_lp import ended, pass_lp, stop_on
+from ...highs_lp import contradicts_itself, ended, pass_lp, stop_on
 from .dual import Evaluation, Point, Pricing
 
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], np.uint64)  # splitmix64's constants
@@ -528,6 +528,10 @@ def decide(
     highs.setOptionValue("mip_abs_gap", gap)
     if not ended(highs, run):
         return None, False
+    if contradicts_itself(highs):
+        highs.clearSolver()  # without the start
+        if not ended(highs, run):
+            return None, False
     status, info = highs.getModelStatus(), highs.getInfo()
     refuted = highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible
     solved = status in (highspy.HighsModelStatus.kOptimal, *refuted)
