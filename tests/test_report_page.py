@@ -326,9 +326,6 @@ def test_the_command_writes_the_page_or_says_why_not(
     assert run(["report", instance, plan, "-o", str(tmp_path)]) == 5
     assert run(["report", instance, plan, "-o", str(tmp_path / "r.md"), "--lang", "en"]) == 0
     assert (tmp_path / "r.md").read_text(encoding="utf-8").startswith("# plain")
-    capsys.readouterr()
-    assert run(["report", instance, plan, "-o", str(tmp_path / "r.pdf")]) == 2
-    assert "any browser prints the page as PDF" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -41,10 +41,15 @@ def write_geojson(
     UsageError : the plan is another instance's, or there is no such language
     OutputError : the file cannot be written
     """
-    write_file(Path(path), (text.encode() for text in _chunks(frames(instance, plan, language))))
+    write_file(Path(path), geojson(instance, plan, language))
 
 
-def _chunks(found: Frames) -> Iterator[str]:
+def geojson(instance: Instance, plan: Plan | Result, language: str = "en") -> Iterator[bytes]:
+    """The file that `write_geojson` writes, a feature at a time."""
+    return (text.encode() for text in _texts(frames(instance, plan, language)))
+
+
+def _texts(found: Frames) -> Iterator[str]:
     head = {"type": "FeatureCollection", "name": found.instance.name, "instance": found.instance.sha256}
     yield _json(head)[:-1] + ',"features":['
     comma = "\n"

@@ -385,4 +385,9 @@
   beginMap();
   if (map) drawMap();
   beginTable();
+  // Who photographs the page is told how high it is, and how large its window.
+  window.addEventListener("load", () => {
+    const height = Math.ceil(document.body.getBoundingClientRect().bottom + window.scrollY);
+    document.documentElement.dataset.seen = [height, window.innerWidth, window.innerHeight].join(" ");
+  });
 })();
