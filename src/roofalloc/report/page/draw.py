@@ -16,6 +16,7 @@ from ...audit import check
 from ...errors import UsageError
 from ...instance import Instance
 from ...plan import Plan
+from ...texts import _
 from .by_hand import ByHand, by_hand
 from .data import columns
 from .figures import Figures, refuse_nothing
@@ -23,11 +24,20 @@ from .forms import Forms, shown
 
 #: The words that the script says; it marks them as Python does.
 _SAID = re.compile(r'\b_\("((?:[^"\\]|\\.)*)"')
+#: The parts of a page by name, in their order; the last two are not text.
+PARTS = ("figures", "money", "waterfall", "coverage", "proof", "map", "lists")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 _SOURCE_MAP = re.compile(r"(?://|/\*)# sourceMappingURL=\S+(?: ?\*/)?\s*$")
 
 
-def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | None = None) -> str:
+def draw(
+    instance: Instance,
+    plan: Plan,
+    language: str = "en",
+    hand: ByHand | None = None,
+    part: str | None = None,
+    still: bool = False,
+) -> str:
     """Draw a plan for who decides about it.
 
     Parameters
@@ -36,6 +46,8 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
     plan : a plan of it that passes the check
     language : a code of `roofalloc.words.languages`
     hand : what planning by hand reaches; None: it is planned now
+    part : one of `PARTS` alone, without head and foot; None: all of them
+    still : for a picture, without what a reader could press
 
     Returns
     -------
@@ -44,9 +56,9 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
 
     Raises
     ------
-    UsageError : there is no plan to draw, it does not pass the check, or there is no such language
+    UsageError : there is no plan to draw, it does not pass the check, or there is no such language or part
     """
-    figures = _figures(instance, plan, language, hand)
+    figures = _figures(instance, plan, language, hand, part)
     script = _text("report/page/page.js")
     scripts = [_text("assets/echarts/echarts.min.js"), _text("assets/tabulator/tabulator.min.js"), script]
     environment = templates(figures.forms)
@@ -58,6 +70,9 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
     return environment.get_template("page.html").render(
         _said_of(figures),
         language=language,
+        part=part,
+        still=still,
+        running=Markup(_css_text(figures.instance.name)),
         notes=shown(instance.notes or ""),
         data=_data(figures, script),
         style=Markup(_text("assets/tabulator/tabulator.min.css") + _text("report/page/page.css")),
@@ -66,7 +81,13 @@ def draw(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | No
     )
 
 
-def written(instance: Instance, plan: Plan, language: str = "en", hand: ByHand | None = None) -> str:
+def written(
+    instance: Instance,
+    plan: Plan,
+    language: str = "en",
+    hand: ByHand | None = None,
+    part: str | None = None,
+) -> str:
     """Write the figures of `draw` in Markdown, without map and lists: for a mail, or a report of one's own.
 
     Parameters and errors are those of `draw`.
@@ -75,16 +96,25 @@ def written(instance: Instance, plan: Plan, language: str = "en", hand: ByHand |
     -------
     str : Markdown; texts of the instance are escaped
     """
-    figures = _figures(instance, plan, language, hand)
+    if part in ("map", "lists"):
+        raise UsageError(_("Markdown has no {part}", part=part))
+    figures = _figures(instance, plan, language, hand, part)
     environment = templates(figures.forms)
     environment.autoescape = False
     environment.finalize = _plain
-    return environment.get_template("page.md").render(_said_of(figures)).strip() + "\n"
+    text = environment.get_template("page.md").render(_said_of(figures), part=part)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _figures(instance: Instance, plan: Plan, language: str, hand: ByHand | None) -> Figures:
+def _figures(instance: Instance, plan: Plan, language: str, hand: ByHand | None, part: str | None) -> Figures:
+    if part is not None and part not in PARTS:
+        raise UsageError(
+            _("unknown part {part!r}, expected one of {known}", part=part, known=", ".join(PARTS))
+        )
     forms = Forms(language, instance.currency)
     sound(instance, plan)
+    if hand is None and part not in (None, "figures"):
+        hand = ByHand(None)  # which only the figures are held against
     return Figures(instance, plan, by_hand(instance) if hand is None else hand, forms)
 
 
@@ -126,6 +156,12 @@ def sound(instance: Instance, plan: Plan) -> None:
     report = check(instance, plan)
     if not report.ok:
         raise UsageError(f"the plan does not pass the check:\n{report}")
+
+
+def _css_text(text: str) -> str:
+    """A text as a string of a style sheet, with nothing in it that could end the string or the sheet."""
+    escaped = (c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in shown(text)[:60])
+    return f'"{"".join(escaped)}"'
 
 
 def _text(path: str) -> str:
