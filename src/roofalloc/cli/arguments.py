@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,13 @@ def read_instance(path: Path) -> Instance:
         return read(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse nan and infinity, which pass every range."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
 
 
 def options_of(pairs: Iterable[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roofalloc.errors import OutputError
+from roofalloc.errors import OutputError, UsageError, printable
 from roofalloc.waiting import ENDING, ignored
 
 if TYPE_CHECKING:
@@ -32,6 +32,18 @@ def refuse_output(folder: Path) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def refuse_input(out: Path, *given: Path | None) -> None:
+    """Refuse to replace what a command reads: a path that it was given, or a file of a folder that it was."""
+    for path in filter(None, given):
+        with suppress(OSError):
+            inside = path.is_dir() and out.is_file() and out.parent.samefile(path)
+            if out.samefile(path) or (inside and out.suffix.lower() in _READ):
+                raise UsageError(f"{out} is read, or a part of what is read; name another output")
+
+
+_READ = (".json", ".csv", ".parquet", ".toml")  # of folders
 
 
 def _no_matter(number: int, frame: Any) -> None:
@@ -95,20 +107,20 @@ class StdoutError(OutputError):
 
 
 def print_lines(*lines: str) -> None:
-    """Print to standard output."""
+    """Print lines to standard output; what a terminal would obey, such as an escape in a name, is shown."""
     _emit(sys.stdout, lines)
 
 
 def complain(*lines: str) -> None:
-    """Print to standard error."""
+    """Print lines to standard error, as `print_lines` does."""
     _emit(sys.stderr, lines)
 
 
-def _emit(stream: Any, lines: Iterable[str]) -> None:
+def _emit(stream: Any, lines: Iterable[str], raw: bool = False) -> None:
     """Print lines; a reader that has left (``| head``) is no failure, a full disk is."""
     try:
         for line in lines:
-            print(line, file=stream)
+            print(line if raw else printable(line), file=stream)
         stream.flush()
     except BrokenPipeError:
         _mute(stream)
@@ -137,7 +149,7 @@ def _mute(stream: Any) -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document."""
-    print_lines(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+    _emit(sys.stdout, [json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)], raw=True)
 
 
 def warn(instance: Instance, quiet: bool) -> None:

@@ -11,8 +11,8 @@ from roofalloc import __version__
 from roofalloc.errors import UsageError
 
 from ..app import Code, command
-from ..arguments import AsJson
-from ..output import Writing, complain, print_json, print_lines
+from ..arguments import AsJson, finite
+from ..output import Writing, complain, print_json, print_lines, refuse_input
 
 
 @command
@@ -27,9 +27,15 @@ def bench(
         str, typer.Option(metavar="NAME,...", help="Names from `roofalloc solvers`, or all.")
     ] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="So many seeds, from 0 on.")] = 1,
-    time_limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Of each run.")] = 60.0,
-    memory_limit: Annotated[float, typer.Option(min=0.1, metavar="GB", help="Of each run.")] = 8.0,
-    gap: Annotated[float, typer.Option(min=0.0, help="Runs stop at this relative gap.")] = 0.0,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", callback=finite, help="Of each run.")
+    ] = 60.0,
+    memory_limit: Annotated[
+        float, typer.Option(min=0.1, metavar="GB", callback=finite, help="Of each run.")
+    ] = 8.0,
+    gap: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="Runs stop at this relative gap.")
+    ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at once on this machine.")] = 1,
     scheduler: Annotated[
@@ -73,6 +79,7 @@ def bench(
         update_best,
     )
     if html is not None:
+        refuse_input(html, *instances)
         with Writing(html):
             html.absolute().parent.mkdir(parents=True, exist_ok=True)
     try:

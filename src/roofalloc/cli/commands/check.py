@@ -29,5 +29,5 @@ def check(instance: InstancePath, plan: PlanPath, as_json: AsJson = False) -> in
             }
         )
     else:
-        print_lines(str(report))
+        print_lines(*str(report).split("\n"))
     return Code.DONE if report.ok else Code.CHECK_FAILED

@@ -9,7 +9,7 @@ import typer
 
 from ..app import Code, command
 from ..arguments import InstancePath, read_instance
-from ..output import Writing, print_lines
+from ..output import Writing, print_lines, refuse_input
 
 
 @command
@@ -27,6 +27,7 @@ def convert(
     """Write an instance in another form; nothing is lost."""
     from roofalloc.files import write
 
+    refuse_input(out, instance)
     found = read_instance(instance)
     with Writing(out):
         write(found, out)

@@ -11,7 +11,7 @@ from roofalloc.errors import UsageError
 
 from ..app import Code, command
 from ..arguments import stem, unknown
-from ..output import Writing, print_lines
+from ..output import Writing, print_lines, refuse_input
 
 
 @command
@@ -56,13 +56,14 @@ def import_(
 
     if form not in FORMATS:
         raise unknown("format", form, tuple(FORMATS))
+    target = out if out is not None else Path(f"{stem(file)}.json")
+    refuse_input(target, file)
     given = {"radius": radius, "facilities": facilities, "budget": budget, "problem": problem}
     try:
         made = translate(form, file, **{key: value for key, value in given.items() if value is not None})
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
-    target = out if out is not None else Path(f"{stem(file)}.json")
     with Writing(target):
         write(made, target)
-    print_lines(f"{target}: {made.name}, sha256 {made.sha256}", made.notes or "")
+    print_lines(f"{target}: {made.name}, sha256 {made.sha256}", *(made.notes or "").splitlines())
     return Code.DONE

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..app import Code, command
-from ..arguments import AsJson, InstancePath, read_instance, stem
+from ..arguments import AsJson, InstancePath, finite, read_instance, stem
 from ..output import print_json, print_lines, refuse_output, save, uninterrupted, warn
 from ..solved import solve_page, solve_record
 
@@ -30,7 +30,8 @@ def import_solution(
         typer.Option("-o", "--out", metavar="DIR", help="Folder for the plan; without it ./NAME.plan."),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option(min=0.0, metavar="SECONDS", help="For the prices that bound the plan.")
+        float,
+        typer.Option(min=0.0, metavar="SECONDS", callback=finite, help="For the prices that bound the plan."),
     ] = 60.0,
     as_json: AsJson = False,
 ) -> int:

@@ -21,5 +21,5 @@ def info(instance: InstancePath, as_json: AsJson = False) -> int:
         print_json(page.record() | {"warnings": list(found.warnings), "version": __version__})
         return Code.DONE
     warn(found, quiet=False)
-    print_lines(str(page))
+    print_lines(*str(page).split("\n"))
     return Code.DONE

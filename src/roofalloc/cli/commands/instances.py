@@ -11,7 +11,7 @@ from roofalloc import __version__
 
 from ..app import Code, command
 from ..arguments import AsJson
-from ..output import Writing, print_json, print_lines
+from ..output import Writing, print_json, print_lines, refuse_input
 
 
 @command
@@ -37,6 +37,7 @@ def instances(
         written = []
         for entry in chosen:
             target = out / f"{entry.name}.json.gz"
+            refuse_input(target, entry.path)
             made = entry.read()
             with Writing(target):
                 save(made, target)

@@ -29,7 +29,7 @@ def schema(
         raise unknown("kind of file", kind, KINDS)
     text = json.dumps(describe(kind), ensure_ascii=False, indent=1)
     if out is None:
-        print_lines(text)
+        print_lines(*text.split("\n"))
         return Code.DONE
     with Writing(out):
         write_file(out, [f"{text}\n".encode()])

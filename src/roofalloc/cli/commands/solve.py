@@ -11,7 +11,7 @@ import typer
 from roofalloc.errors import UsageError
 
 from ..app import Code, command
-from ..arguments import AsJson, InstancePath, options_of, read_instance, stem
+from ..arguments import AsJson, InstancePath, finite, options_of, read_instance, stem
 from ..output import complain, print_json, print_lines, refuse_output, save, uninterrupted, warn
 from ..progress import Progress
 from ..solved import solve_code, solve_page, solve_record
@@ -31,9 +31,10 @@ def solve(
         ),
     ] = None,
     solver: Annotated[str, typer.Option(help="A solver from `roofalloc solvers`.")] = "auto",
-    gap: Annotated[float, typer.Option(min=0.0, help="Stop at this relative gap.")] = 1e-4,
+    gap: Annotated[float, typer.Option(min=0.0, callback=finite, help="Stop at this relative gap.")] = 1e-4,
     time_limit: Annotated[
-        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Stop after so many seconds.")
+        float | None,
+        typer.Option(min=0.0, metavar="SECONDS", callback=finite, help="Stop after so many seconds."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the solver.")] = None,
