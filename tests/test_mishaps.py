@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from roofalloc import Instance, Plan, Result, checkpoint, solving
 from roofalloc.checkpoint import Checkpoint, better_stands, is_checkpoint
 from roofalloc.cli import run as run_command
 from roofalloc.errors import OutputError
+from roofalloc.files import output
 from roofalloc.problem import Problem, Stage
 from roofalloc.solvers import registry
 from roofalloc.solvers.base import Answer, Run
@@ -193,6 +195,85 @@ def test_a_folder_is_replaced_in_one_step(tmp_path: Path) -> None:
     """
     done = python(script, tmp_path / "x")
     assert done.stdout.strip() == "0", done.stderr
+
+
+KILLED_WHILE_WRITING = """
+    import os, signal, sys
+    from pathlib import Path
+    from roofalloc.files.output import write_file, write_folder
+
+    place = Path(sys.argv[1])
+
+    def stop():
+        if sys.argv[2] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        print("writing", flush=True)
+        sys.stdin.read()
+
+    def fill(into):
+        (into / "p").write_text("half")
+        stop()
+
+    def chunks():
+        yield b"half"
+        stop()
+
+    if sys.argv[3] == "file":
+        write_file(place / "x", chunks())
+    else:
+        write_folder(place / "x", "p", lambda name: True, fill)
+"""
+
+
+def written_anew(place: Path, kind: str) -> list[str]:
+    """What stands in a folder after a file or a folder x was written there, all before being old."""
+    for entry in place.iterdir():
+        os.utime(entry, (0, 0), follow_symlinks=False)
+    if kind == "file":
+        output.write_file(place / "x", [b"whole"])
+    else:
+        output.write_folder(place / "x", "p", lambda name: True, lambda into: (into / "p").touch())
+    return sorted(entry.name for entry in place.iterdir())
+
+
+@posix
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_is_removed_by_the_next_write(kind: str, tmp_path: Path) -> None:
+    killed = python(KILLED_WHILE_WRITING, tmp_path, "killed", kind)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert re.fullmatch(r"\.x\.[0-9a-f]{8}\.tmp", left.name)
+    assert written_anew(tmp_path, kind) == ["x"]
+
+
+@posix
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_another_process_is_writing_is_not_removed(kind: str, tmp_path: Path) -> None:
+    script = [sys.executable, "-c", textwrap.dedent(KILLED_WHILE_WRITING), tmp_path, "waits", kind]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writing:
+        assert writing.stdin is not None
+        assert writing.stdout is not None
+        assert writing.stdout.readline() == "writing\n"
+        (half,) = tmp_path.iterdir()
+        assert written_anew(tmp_path, kind) == sorted([half.name, "x"])
+        writing.stdin.close()
+    assert writing.returncode == 0
+    content = tmp_path / "x" if kind == "file" else tmp_path / "x" / "p"
+    assert content.read_text() == "half"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+@posix
+def test_nothing_else_is_removed(tmp_path: Path) -> None:
+    kept = [".x.0123abcd.old", ".x.notes.tmp", ".y.0123abcd.tmp", "x.0123abcd.tmp"]
+    for name in kept:
+        (tmp_path / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".x.89abcdef.tmp").symlink_to(tmp_path / "elsewhere")
+    assert written_anew(tmp_path, "file") == sorted([*kept, ".x.89abcdef.tmp", "elsewhere", "x"])
+    (tmp_path / ".x.fedcba98.tmp").touch()  # just made: its lock may be about to be taken
+    output.write_file(tmp_path / "x", [b"whole"])
+    assert (tmp_path / ".x.fedcba98.tmp").exists()
 
 
 @posix

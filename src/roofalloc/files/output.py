@@ -1,7 +1,8 @@
 """Writing so that a file or folder is there in full or not at all, whatever happens meanwhile.
 
 What is new is written beside, brought to the disk, and moved into place in one step. A process that is
-killed may leave a hidden ``.NAME.*.tmp`` beside, which nobody reads; a machine that loses power, no more.
+killed may leave a hidden ``.NAME.*.tmp`` beside, which nobody reads and the next write of that name removes;
+a machine that loses power, no more.
 """
 
 from __future__ import annotations
@@ -10,19 +11,28 @@ import contextlib
 import ctypes
 import gzip
 import os
+import re
 import secrets
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import OutputError
 from ..texts import _, reason
 
+if sys.platform != "win32":
+    import fcntl
+
+_GRACE = 60.0  # seconds in which a process has certainly locked what it has made
+
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
+def _beside(path: Path, ending: str = "tmp") -> Iterator[Path]:
     """A temporary name beside `path`, removed if still there at the end; OSError becomes OutputError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    _remove_left(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
     try:
         yield temporary
     except OSError as error:
@@ -33,6 +43,45 @@ def _beside(path: Path) -> Iterator[Path]:
         else:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Lock a file or folder while this process lives; gives whether that was possible."""
+    if sys.platform == "win32":
+        yield False
+        return
+    handle, held = -1, False
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = True
+    try:
+        yield held
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` have left beside it.
+
+    Whoever writes holds a lock, which ends with its process, on this machine or another.
+    """
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
+    with contextlib.suppress(OSError):
+        for name in filter(left.fullmatch, os.listdir(path.parent)):
+            _remove_unless_held(path.with_name(name))
+
+
+def _remove_unless_held(path: Path) -> None:
+    with contextlib.suppress(OSError), _held(path) as alone:
+        if not alone or time.time() - path.stat().st_mtime < _GRACE:
+            return
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def unwritten(path: Path, why: str) -> OutputError:
@@ -48,9 +97,10 @@ def write_file(path: Path, chunks: Iterable[bytes], compress: bool = False) -> N
     path = Path(os.path.realpath(path))
     if path.is_dir():
         raise unwritten(path, _("it is a folder"))
-    with _beside(path) as temporary:
+    with _beside(path) as temporary, contextlib.ExitStack() as held:
         stream = path.exists() and not path.is_file()
         with (path if stream else temporary).open("wb") as raw:
+            held.enter_context(_held(temporary))
             if compress:
                 with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
                     packed.writelines(chunks)
@@ -81,8 +131,9 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
     """
     path = Path(os.path.realpath(path))
     refuse_foreign(path, mark, ours)
-    with _beside(path) as temporary:
+    with _beside(path) as temporary, contextlib.ExitStack() as held:
         temporary.mkdir()
+        held.enter_context(_held(temporary))
         fill(temporary)
         for file in temporary.iterdir():
             _sync(file)
@@ -90,7 +141,7 @@ def write_folder(path: Path, mark: str, ours: Callable[[str], bool], fill: Calla
         if not path.is_dir():
             temporary.replace(path)
         elif not _exchange(temporary, path):
-            with _beside(path) as old:
+            with _beside(path, "old") as old:  # which nobody removes: it may be all that is left
                 path.replace(old)
                 try:
                     temporary.replace(path)
