@@ -23,7 +23,7 @@ from .targets import HERE, REFUSED, TARGETS, Target
 CORPUS = HERE / "corpus"
 _OURS = str(Path(roofalloc.__file__).parent)
 
-#: Seconds that an input may take: far more than any of this size needs.
+#: Seconds of a core that an input may take: far more than any of this size needs.
 SLOW = 10.0
 LONGEST = 30_000
 
@@ -176,7 +176,7 @@ class Fuzzer:
         self.cases += 1
         lines = Lines()
         folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-        begin = time.monotonic()
+        begin = time.process_time()
         try:
             if self.guided:
                 with lines.watched():
@@ -193,7 +193,7 @@ class Fuzzer:
             self._crash(data, f"{type(error).__name__}: {error}")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if time.monotonic() - begin > SLOW:
+        if time.process_time() - begin > SLOW:
             self._crash(data, "slow")
         new = not lines.steps <= self.seen
         self.seen |= lines.steps
