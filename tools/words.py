@@ -8,19 +8,39 @@ python tools/words.py --add de begins a new language
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
+from collections.abc import Iterator
 from gettext import GNUTranslations
 from pathlib import Path
 from string import Formatter
+from typing import IO, Any
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 SOURCE = Path(__file__).parents[1] / "src" / "roofalloc"
 FOLDER = SOURCE / "words"
-METHODS = [
+
+
+def helps(file: IO[bytes], keywords: Any, comments: Any, options: Any) -> Iterator[Any]:
+    """What marks words, and the help of commands, which the parser reads where they stand."""
+    yield from extract_python(file, keywords, comments, options)
+    file.seek(0)
+    for node in ast.walk(ast.parse(file.read())):
+        told = []
+        if isinstance(node, ast.FunctionDef) and "command" in map(ast.unparse, node.decorator_list):
+            told = (ast.get_docstring(node) or "").split("\n\n")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Option", "typer.Argument"):
+            told = [str(ast.literal_eval(key.value)) for key in node.keywords if key.arg == "help"]
+        for text in told:
+            yield node.lineno, "_", " ".join(text.split()), []
+
+
+METHODS: list[tuple[str, Any]] = [
+    ("cli/**.py", helps),
     ("**.py", "python"),
     ("report/**.html", "jinja2"),
     ("report/**.md", "jinja2"),
@@ -66,6 +86,8 @@ def faults(path: Path, wanted: Catalog) -> list[str]:
     for message in known.values():
         for n, string in enumerate(_strings(message.string)):
             key = (message.id[0], n) if message.pluralizable else message.id
+            if message.context is not None:
+                key = f"{message.context}\x04{key}"
             if compiled.get(key) != string:
                 told.append(f"is compiled otherwise: {message.id!r}")
     return [f"{path.name}: {words}" for words in told]

@@ -145,6 +145,22 @@ _LAT = Column("lat", "float", what=_("degrees"), low=-90, high=90)
 STATUSES = ("candidate", "committed", "operating", "excluded")
 TERMS = ("people", "villages", "-capital", "-links", "fairness")  # and people@p
 
+_TERMS = {
+    "people": _("people"),
+    "villages": _("villages"),
+    "-capital": _("-capital"),
+    "-links": _("-links"),
+    "fairness": _("fairness"),
+}
+
+
+def term_text(term: str) -> str:
+    """A term of the objective, to be said in any language; in English as it is written."""
+    if term.startswith("people@"):
+        return _("people@{priority}", priority=term.removeprefix("people@"))
+    return _TERMS.get(term, term)
+
+
 #: The tables of the contract; further columns named ``x_...`` are kept as literals.
 TABLES: dict[str, tuple[Column, ...]] = {
     "regions": (_ID, _NAME, _to("regions", "parent")),

@@ -11,40 +11,52 @@ class Text(str):
     """A text in English, made where something is to be said, and translated where it is shown.
 
     ``_("at most {most:,} bytes", most=10**6)`` reads ``at most 1,000,000 bytes`` and remembers its message
-    and what fills it, which may be a text itself. In code it is called `_` or `ngettext`, by which
-    ``tools/words.py`` finds the messages.
+    and what fills it, which may be a text itself. In code it is called `_`, `ngettext` or `pgettext`, by
+    which ``tools/words.py`` finds the messages.
 
     Parameters
     ----------
     message : English; with ``{names}``, as `str.format` takes them, where something is filled in
     many, number : the message for several things, and how many there are
+    context : which meaning of a message that has several
     filled : by name; also a `Text`, or any other object
     """
 
-    __slots__ = ("filled", "many", "message", "number")
+    __slots__ = ("context", "filled", "many", "message", "number")
 
     message: str
     many: str | None
     number: int
+    context: str | None
     filled: dict[str, Any]
 
-    def __new__(cls, message: str, many: str | None = None, number: int = 1, /, **filled: Any) -> Text:
+    def __new__(
+        cls,
+        message: str,
+        many: str | None = None,
+        number: int = 1,
+        context: str | None = None,
+        /,
+        **filled: Any,
+    ) -> Text:
         """See the class."""
         english = message if many is None or number == 1 else many
         text = super().__new__(cls, english.format_map(filled) if filled else english)
-        text.message, text.many, text.number, text.filled = message, many, number, filled
+        text.message, text.many, text.number, text.context = message, many, number, context
+        text.filled = filled
         return text
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (self.message, self.many, self.number), self.filled
+        return (self.message, self.many, self.number, self.context), self.filled
 
     def said(self, words: NullTranslations) -> str:
         """The text in the language of a catalogue."""
-        message = (
-            words.gettext(self.message)
-            if self.many is None
-            else words.ngettext(self.message, self.many, self.number)
-        )
+        if self.many is not None:
+            message = words.ngettext(self.message, self.many, self.number)
+        elif self.context is not None:
+            message = words.pgettext(self.context, self.message)
+        else:
+            message = words.gettext(self.message)
         if not self.filled:
             return message
         filled = {k: v.said(words) if isinstance(v, Text) else v for k, v in self.filled.items()}
@@ -57,6 +69,11 @@ _ = Text
 def ngettext(one: str, many: str, count: int, /, **filled: Any) -> Text:
     """A text of one or of several things; ``{count}`` stands for how many."""
     return Text(one, many, count, **filled, count=count)
+
+
+def pgettext(context: str, message: str, /, **filled: Any) -> Text:
+    """A text whose message has several meanings, of which the context says one."""
+    return Text(message, None, 1, context, **filled)
 
 
 def text_of(error: BaseException) -> str:

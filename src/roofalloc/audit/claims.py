@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ..columns import term_text
 from ..errors import UsageError
 from ..instance import Instance
 from ..plan import Certificate, TermResult
+from ..texts import _, text_of
 from .certificate import Bound, bound, leaves_no_better, rounded_bound, term_step
 
 #: Takes a finding: code, place, found, expected, message.
@@ -49,15 +51,16 @@ class Claim:
         """Audit value, bounds, gap, proof and status."""
         entry = self.entry
         if self._number("value", entry.value) != self.value:
-            self._add("value", entry.value, self.value, "not the value of the decisions")
+            self._add("value", entry.value, self.value, _("not the value of the decisions"))
         self._certified(certificate, held)
         step = term_step(self.instance, entry.term)
         if self.bound is not None and entry.term != "fairness" and self.bound % step:
-            self._add("bound", self.bound, f"a multiple of {step}", "not rounded to the term's step")
+            wanted = _("a multiple of {step}", step=step)
+            self._add("bound", self.bound, wanted, _("not rounded to the term's step"))
         if self.bound is not None and self._tighter(self.bound, self.value):
-            self._add("bound", self.bound, self.value, "contradicts the value")
+            self._add("bound", self.bound, self.value, _("contradicts the value"))
         if self.proved is not None and (self.bound is None or self._tighter(self.proved, self.bound)):
-            self._add("bound", self.bound, self.proved, "weaker than the certified bound")
+            self._add("bound", self.bound, self.proved, _("weaker than the certified bound"))
         self._gap()
         self._proof()
 
@@ -70,7 +73,7 @@ class Claim:
         try:
             return Fraction(found)
         except (TypeError, ValueError, OverflowError):
-            self._add(part, found, "a number", "not a number")
+            self._add(part, found, _("a number"), _("not a number"))
             return None
 
     def _tighter(self, a: Fraction, b: Fraction) -> bool:
@@ -80,31 +83,30 @@ class Claim:
     def _certified(self, certificate: Certificate | None, held: Sequence[Fraction]) -> None:
         if certificate is None:
             if self.entry.certified_bound is not None:
-                self._add("certified_bound", self.certified, "nothing", "there is no certificate")
+                self._add("certified_bound", self.certified, _("nothing"), _("there is no certificate"))
             return
-        place = f"certificate of {self.entry.term}"
+        place = _("certificate of {term}", term=self.entry.term)
         proved = bound_of(self.instance, certificate, held, place, self._report)
         if proved is None:
             return
         if isinstance(proved, float):
-            self._add(
-                "certified_bound", self.certified, "no plan", "the certificate proves that there is no plan"
-            )
+            told = _("the certificate proves that there is no plan")
+            self._add("certified_bound", self.certified, _("no plan"), told)
             return
         self.proved = rounded_bound(self.instance, self.entry.term, proved)
         if self.certified != self.proved:
-            self._add("certified_bound", self.certified, self.proved, "not what the certificate proves")
+            self._add("certified_bound", self.certified, self.proved, _("not what the certificate proves"))
 
     def _gap(self) -> None:
         gap = self.entry.gap
         if self.bound is None:
             if gap is not None:
-                self._add("gap", gap, "nothing", "there is no bound")
+                self._add("gap", gap, _("nothing"), _("there is no bound"))
             return
         exact = abs(self.bound - self.value) / max(Fraction(1), abs(self.value))
         found = self._number("gap", gap)
         if found is None or abs(found - exact) > _GAP_SLACK * max(Fraction(1), exact):
-            self._add("gap", gap, float(exact), "not |bound - value| / max(1, |value|)")
+            self._add("gap", gap, float(exact), _("not |bound - value| / max(1, |value|)"))
 
     def _proof(self) -> None:
         entry = self.entry
@@ -112,31 +114,43 @@ class Claim:
         closed_alone = leaves_no_better(self.instance, entry.term, self.enough, self.proved)
         beyond = self.bound is not None and (self.proved is None or self._tighter(self.bound, self.proved))
         if entry.proof is not None and not one_of(entry.proof, "certificate", "search"):
-            self._add("proof", entry.proof, "certificate, search or nothing", "no such proof")
+            self._add("proof", entry.proof, _("certificate, search or nothing"), _("no such proof"))
         elif entry.proof == "certificate" and not closed_alone:
-            self._add("proof", entry.proof, "search or nothing", "the certificate leaves better values open")
+            told = _("the certificate leaves better values open")
+            self._add("proof", entry.proof, _("search or nothing"), told)
         elif beyond and entry.proof != "search":
-            self._add("proof", entry.proof, "search", "the bound goes beyond the certificate")
+            self._add("proof", entry.proof, "search", _("the bound goes beyond the certificate"))
         if not one_of(entry.status, "optimal", "feasible"):
-            self._add("status", entry.status, "optimal or feasible", "no such status")
+            wanted = _("{one} or {other}", one="optimal", other="feasible")
+            self._add("status", entry.status, wanted, _("no such status"))
         elif entry.status == "optimal" and not closed:
-            self._add("status", entry.status, "feasible", "the bound leaves better values open")
+            self._add("status", entry.status, "feasible", _("the bound leaves better values open"))
         elif entry.status == "optimal" and entry.proof is None:
-            self._add("proof", entry.proof, "certificate or search", "optimal without a proof")
+            wanted = _("{one} or {other}", one="certificate", other="search")
+            self._add("proof", entry.proof, wanted, _("optimal without a proof"))
 
     def note(self, solver: str) -> str:
         """What is proved of the term, and by whom."""
-        term = self.entry.term
+        term, name = self.entry.term, term_text(self.entry.term)
         if leaves_no_better(self.instance, term, self.enough, self.proved):
-            return f"{term}: no better value is attainable, proved by the certificate"
-        certified = "nothing" if self.proved is None else f"a bound of {_decimal(self.proved)}"
+            return _("{term}: no better value is attainable, proved by the certificate", term=name)
+        certified = (
+            _("nothing") if self.proved is None else _("a bound of {bound}", bound=_decimal(self.proved))
+        )
         if leaves_no_better(self.instance, term, self.enough, self.bound):
-            return (
-                f"{term}: no better value is attainable, proved by the search of {solver}; "
-                f"the certificate proves {certified}"
+            return _(
+                "{term}: no better value is attainable, proved by the search of {solver}; "
+                "the certificate proves {certified}",
+                term=name,
+                solver=solver,
+                certified=certified,
             )
-        known = "none" if self.bound is None else _decimal(self.bound)
-        return f"{term}: better values are not excluded; bound {known}, the certificate proves {certified}"
+        return _(
+            "{term}: better values are not excluded; bound {bound}, the certificate proves {certified}",
+            term=name,
+            bound=_("none") if self.bound is None else _decimal(self.bound),
+            certified=certified,
+        )
 
 
 def bound_of(
@@ -146,7 +160,8 @@ def bound_of(
     try:
         return bound(instance, certificate, held)
     except (UsageError, AttributeError, TypeError, ValueError) as error:
-        add("certificate", place, str(error), "valid prices", "a certificate that proves nothing")
+        told = _("a certificate that proves nothing")
+        add("certificate", place, text_of(error), _("valid prices"), told)
         return None
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from ..instance import Instance
 from ..links import linked, positions
 from ..plan import BUILT, COLLECTIVES, FINANCING, HOUSEHOLDS, PAYMENTS, Certificate, Plan, Result, TermResult
+from ..texts import Text, _
 from .certificate import FEASIBILITY, value_of
 from .claims import Claim, bound_of, one_of
 from .exact import Ints, group_sums, product, total
@@ -79,8 +80,8 @@ class _Audit:
     # --- reading the tables
 
     def _add(self, code: str, place: str, found: object, expected: object, message: str) -> None:
-        words = "nothing" if found is None else str(found)
-        self.findings.append(Finding(code, place, words, str(expected), message))
+        words = _("nothing") if found is None else _text(found)
+        self.findings.append(Finding(code, place, words, _text(expected), message))
 
     def _each(
         self,
@@ -94,7 +95,8 @@ class _Audit:
     ) -> None:
         """A finding for every position where the mask is set.
 
-        ``found`` and ``expected`` are a phrase, or values by position, or a phrase and values.
+        ``found`` and ``expected`` are a phrase, or values by position, or a function that makes a phrase of a
+        position.
         """
         for at in np.flatnonzero(mask).tolist():
             self._add(code, place(at), _said(found, at, shown), _said(expected, at, shown), message)
@@ -104,7 +106,7 @@ class _Audit:
         empty = pl.DataFrame(schema=dict(schema)).with_row_index("row")
         frame = getattr(self.plan, name, None)
         if not isinstance(frame, pl.DataFrame):
-            self._add("malformed", name, type(frame).__name__, "a table", "no table")
+            self._add("malformed", name, type(frame).__name__, _("a table"), _("no table"))
             return empty
         if not frame.height:
             return empty
@@ -112,27 +114,27 @@ class _Audit:
             c for c, kind in schema.items() if c not in frame.columns or not _holds(frame[c].dtype, kind)
         ]
         if wrong:
-            self._add(
-                "malformed", name, ", ".join(frame.columns), ", ".join(schema), f"columns {', '.join(wrong)}"
-            )
+            told = _("columns {names}", names=", ".join(wrong))
+            self._add("malformed", name, ", ".join(frame.columns), ", ".join(schema), told)
             return empty
         table = frame.select(pl.col(c).cast(kind, strict=False) for c, kind in schema.items()).with_row_index(
             "row"
         )
         whole = table.select(~pl.any_horizontal(pl.all().is_null())).to_series()
         for row in table.filter(~whole)["row"]:
-            self._add("malformed", f"{name}[{row}]", frame.row(row), ", ".join(schema), "a value is missing")
+            told = _("a value is missing")
+            self._add("malformed", f"{name}[{row}]", frame.row(row), ", ".join(schema), told)
         return table.filter(whole)
 
     def _listed(self, name: str, kind: type[_T]) -> list[_T]:
         """The items of a list of the plan; what is not of its kind is a finding and left out."""
         items = getattr(self.plan, name, None)
         if not isinstance(items, Sequence):
-            self._add("malformed", name, type(items).__name__, "a list", "no list")
+            self._add("malformed", name, type(items).__name__, _("a list"), _("no list"))
             return []
         for at, item in enumerate(items):
             if not isinstance(item, kind):
-                self._add("malformed", f"{name}[{at}]", type(item).__name__, kind.__name__, "not one")
+                self._add("malformed", f"{name}[{at}]", type(item).__name__, kind.__name__, _("not one"))
         return [item for item in items if isinstance(item, kind)]
 
     def _rows(self, name: str, keys: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, list[IntArray]]:
@@ -140,23 +142,17 @@ class _Audit:
         table = self.tables[name]
         at = [positions(ids, table[key]) for key, ids in keys.items()]
         for key, found in zip(keys, at, strict=True):
-            self._each(
-                found < 0,
-                f"unknown-{key}",
-                _place(name, table),
-                f"no such {key}",
-                table[key],
-                f"a {key} of the instance",
-            )
+            told, wanted = _UNKNOWN[key]
+            self._each(found < 0, f"unknown-{key}", _place(name, table), told, table[key], wanted)
         known = np.all([found >= 0 for found in at], axis=0) if table.height else np.zeros(0, dtype=np.bool_)
         first = table.select(pl.struct(list(keys)).is_first_distinct()).to_series().to_numpy()
         self._each(
             known & ~first,
             "duplicate",
             _place(name, table),
-            "the same again",
-            "a second row",
-            "each once",
+            _("the same again"),
+            _("a second row"),
+            _("each once"),
         )
         keep = known & first
         return table.filter(pl.Series(keep, dtype=pl.Boolean)), [found[keep] for found in at]
@@ -167,16 +163,15 @@ class _Audit:
             ("sha256", self.plan.instance_sha256, self.instance.sha256),
         ):
             if not isinstance(found, str) or found != expected:
-                self._add(
-                    f"instance-{key}", f"instance.{key}", found, expected, "a plan for another instance"
-                )
+                told = _("a plan for another instance")
+                self._add(f"instance-{key}", f"instance.{key}", found, expected, told)
         if not one_of(self.plan.status, "optimal", "feasible", "infeasible", "no_plan"):
             self._add(
                 "status",
                 "status",
                 self.plan.status,
-                "optimal, feasible, infeasible or no_plan",
-                "no such status",
+                _("optimal, feasible, infeasible or no_plan"),
+                _("no such status"),
             )
 
     # --- stations and their financing
@@ -189,9 +184,9 @@ class _Audit:
             model.excluded[roof],
             "excluded-roof",
             place,
-            "a station on an excluded roof",
+            _("a station on an excluded roof"),
             table["option"],
-            "no station",
+            _("no station"),
         )
         options = pl.DataFrame({"roof": self.instance.options["roof"], "option": model.option_ids})
         options = options.with_row_index("at").with_columns(pl.col("at").cast(pl.Int64))
@@ -205,9 +200,9 @@ class _Audit:
             option < 0,
             "unknown-option",
             place,
-            "no such option",
+            _("no such option"),
             table["option"],
-            "an option of this roof",
+            _("an option of this roof"),
         )
         keep = (option >= 0) & ~model.excluded[roof]
         # where nothing is built, the option is -1 and what it has is 0
@@ -222,7 +217,7 @@ class _Audit:
                 keep & (found != expected),
                 f"built-{column}",
                 place,
-                f"not the {column} of option",
+                _("not the {column} of option", column=column),
                 found,
                 expected,
                 shown,
@@ -237,30 +232,30 @@ class _Audit:
         model = self.model
         table, (roof, source) = self._rows("financing", {"roof": model.roof_ids, "source": model.source_ids})
         amount, place = table["amount"].to_numpy(), _place("financing", table)
-        self._each(amount <= 0, "amount", place, "not an amount", amount, "more than 0", _yuan)
+        self._each(amount <= 0, "amount", place, _("not an amount"), amount, _("more than 0"), _yuan)
         self._each(
             self.choice[roof] < 0,
             "financing-without-station",
             place,
-            "capital for a roof without a station",
+            _("capital for a roof without a station"),
             amount,
-            "none",
+            _("none"),
             _yuan,
         )
         self._each(
             model.operating[roof] & (self.choice[roof] >= 0),
             "financing-of-operating",
             place,
-            "capital for a station that stands already",
+            _("capital for a station that stands already"),
             amount,
-            "none",
+            _("none"),
             _yuan,
         )
         self._each(
             ~model.forest.holds(model.source_region[source], model.roof_region[roof]),
             "source-region",
             place,
-            "the roof stands outside the source's region",
+            _("the roof stands outside the source's region"),
             self.instance.roofs["region"][roof],
             self.instance.sources["region"][source],
         )
@@ -269,9 +264,9 @@ class _Audit:
             amount > most,
             "max-share",
             place,
-            "more than the source's share of the station",
+            _("more than the source's share of the station"),
             amount,
-            ("at most", most),
+            _at_most(most, _yuan),
             _yuan,
         )
         given = group_sums(roof, amount, len(model.roof_ids))
@@ -280,7 +275,7 @@ class _Audit:
             (given != needed) & (self.choice >= 0) & model.new,
             "capital-without-source",
             _thing("roof", model.roof_ids),
-            "the sources do not add up to the capital",
+            _("the sources do not add up to the capital"),
             given,
             needed,
             _yuan,
@@ -290,9 +285,9 @@ class _Audit:
             self.drawn > model.amount,
             "source-amount",
             _thing("source", model.source_ids),
-            "more drawn than the source has",
+            _("more drawn than the source has"),
             self.drawn,
-            ("at most", model.amount),
+            _at_most(model.amount, _yuan),
             _yuan,
         )
         yearly = group_sums(roof, product(model.rate[source], amount), len(model.roof_ids))
@@ -301,7 +296,7 @@ class _Audit:
             (self.claimed_debt != self.debt) & (self.choice >= 0),
             "debt-service",
             _thing("roof", model.roof_ids),
-            "not the debt service of its financing",
+            _("not the debt service of its financing"),
             self.claimed_debt,
             self.debt,
             _yuan,
@@ -309,14 +304,17 @@ class _Audit:
 
     def _must_stand(self) -> None:
         model = self.model
-        for kind, mask in (("committed", model.committed), ("operating", model.operating)):
+        for kind, mask, told in (
+            ("committed", model.committed, _("committed, but without a station")),
+            ("operating", model.operating, _("operating, but without a station")),
+        ):
             self._each(
                 mask & (self.choice < 0),
                 f"{kind}-not-built",
                 _thing("roof", model.roof_ids),
-                f"{kind}, but without a station",
-                "no station",
-                "exactly one option",
+                told,
+                _("no station"),
+                _("exactly one option"),
             )
 
     # --- payments and who is reached
@@ -328,38 +326,45 @@ class _Audit:
         )
         amount, place = table["amount"].to_numpy(), _place("payments", table)
         least = policy.min_payment or 1
-        self._each(amount <= 0, "amount", place, "not an amount", amount, "more than 0", _yuan)
+        self._each(amount <= 0, "amount", place, _("not an amount"), amount, _("more than 0"), _yuan)
         self._each(
             (amount > 0) & (amount < least),
             "min-payment",
             place,
-            "less than the least payment",
+            _("less than the least payment"),
             amount,
-            f"at least {_yuan(least)}",
+            _("at least {least}", least=_yuan(least)),
             _yuan,
         )
         self._each(
             self.choice[roof] < 0,
             "payment-without-station",
             place,
-            "paid by a roof without a station",
+            _("paid by a roof without a station"),
             amount,
-            "none",
+            _("none"),
             _yuan,
         )
         self._each(
             ~linked(self.instance, roof, village),
             "payment-without-link",
             place,
-            "the roof may not pay this village",
+            _("the roof may not pay this village"),
             amount,
-            "none",
+            _("none"),
             _yuan,
         )
         paying = amount > 0
-        for limit, ends, ids, one, many in (
-            (policy.max_roofs_per_village, village, model.village_ids, "village", "roofs"),
-            (policy.max_villages_per_roof, roof, model.roof_ids, "roof", "villages"),
+        for limit, ends, ids, one, many, told in (
+            (
+                policy.max_roofs_per_village,
+                village,
+                model.village_ids,
+                "village",
+                "roofs",
+                _("too many roofs"),
+            ),
+            (policy.max_villages_per_roof, roof, model.roof_ids, "roof", "villages", _("too many villages")),
         ):
             if limit is not None:
                 degree = np.bincount(ends[paying], minlength=len(ids))
@@ -367,18 +372,18 @@ class _Audit:
                     degree > limit,
                     f"max-{many}-per-{one}",
                     _thing(one, ids),
-                    f"too many {many}",
+                    told,
                     degree,
-                    f"at most {limit}",
+                    _("at most {most}", most=limit),
                 )
         spent = group_sums(roof, amount, len(model.roof_ids)).astype(object) + self.debt
         self._each(
             (self.choice >= 0) & (spent > self.income),
             "overspent",
             _thing("roof", model.roof_ids),
-            "payments and debt service exceed the income",
+            _("payments and debt service exceed the income"),
             spent,
-            ("at most", self.income),
+            _at_most(self.income, _yuan),
             _yuan,
         )
         self.received = group_sums(village, amount, len(model.village_ids))
@@ -393,9 +398,9 @@ class _Audit:
             (count < 1) | (count > most),
             "count",
             _place("households", table),
-            "not a number of such households",
+            _("not a number of such households"),
             count,
-            ("1 to", most),
+            lambda at: _("1 to {most}", most=most[at]),
         )
         self.reached = np.zeros(len(demands), dtype=np.int64)
         self.reached[household] = np.clip(count, 0, most)
@@ -407,9 +412,9 @@ class _Audit:
             collective < 0,
             "no-collective",
             _place("collectives", table),
-            "the village has no collective need",
+            _("the village has no collective need"),
             table["village"],
-            "a village with one",
+            _("a village with one"),
         )
         self.reached[collective[collective >= 0]] = 1
         needs = group_sums(demands.village, product(demands.need, self.reached), len(model.village_ids))
@@ -417,9 +422,9 @@ class _Audit:
             needs > self.received,
             "need-unpaid",
             _thing("village", model.village_ids),
-            "who is reached is not paid in full",
+            _("who is reached is not paid in full"),
             self.received,
-            ("at least", needs),
+            lambda at: _("at least {least}", least=_yuan(needs[at])),
             _yuan,
         )
 
@@ -433,9 +438,9 @@ class _Audit:
             hosted > model.hosting,
             "hosting",
             _thing("connection point", model.point_ids),
-            "more power than it can host",
+            _("more power than it can host"),
             hosted,
-            ("at most", model.hosting),
+            _at_most(model.hosting, _kw),
             _kw,
         )
         limits = self.instance.policy.limits
@@ -445,17 +450,24 @@ class _Audit:
         capital_in, watts_in = (self._sums_in(model.roof_region, x) for x in (new_capital, new_watts))
         for at, limit in enumerate(limits):
             region = model.region(limit.region)
-            for name, most, sums, shown in (
-                ("capital", limit.capital, capital_in, _yuan),
-                ("kw", limit.watts, watts_in, _kw),
+            place = limit.region or _("all")
+            for name, most, sums, shown, told in (
+                (
+                    "capital",
+                    limit.capital,
+                    capital_in,
+                    _yuan,
+                    _("too much new capital in {region}", region=place),
+                ),
+                ("kw", limit.watts, watts_in, _kw, _("too much new kw in {region}", region=place)),
             ):
                 if most is not None and (sum_here := sums[region]) > most:
                     self._add(
                         f"limit-{name}",
                         f"policy.limits[{at}]",
                         shown(sum_here),
-                        f"at most {shown(most)}",
-                        f"too much new {name} in {limit.region or 'all'}",
+                        _("at most {most}", most=shown(most)),
+                        told,
                     )
 
     def _sums_in(self, home: IntArray, values: Ints) -> list[int]:
@@ -473,9 +485,9 @@ class _Audit:
                 self._add(
                     "floor",
                     f"policy.require[{at}]",
-                    f"{people} people",
-                    f"at least {least}",
-                    f"too few people reached in {floor.region or 'all'}",
+                    _("{count} people", count=people),
+                    _("at least {least}", least=least),
+                    _("too few people reached in {region}", region=floor.region or _("all")),
                 )
 
     # --- what the plan says of itself
@@ -516,26 +528,25 @@ class _Audit:
     def _total(self, place: str, found: Any, expected: int, shown: Callable[[Any], str] = str) -> None:
         if not isinstance(found, int) or found != expected:
             words = shown(found) if isinstance(found, int) else found
-            self._add("total", place, words, shown(expected), "not the total of the decisions")
+            self._add("total", place, words, shown(expected), _("not the total of the decisions"))
 
     def _totals_by(self, name: str, expected: Mapping[str, Any]) -> None:
         """Compare a map of totals; an entry that is absent stands for 0."""
         found = getattr(self.plan.totals, name, None)
         if not isinstance(found, Mapping):
-            self._add("total", f"totals.{name}", found, "a total for each", "not a map")
+            self._add("total", f"totals.{name}", found, _("a total for each"), _("not a map"))
             return
         for key in found:
             if key not in expected:
-                self._add(
-                    "total", f"totals.{name}[{key}]", found[key], "nothing", "the instance does not have it"
-                )
+                told = _("the instance does not have it")
+                self._add("total", f"totals.{name}[{key}]", found[key], _("nothing"), told)
         for key, value in expected.items():
             if not isinstance(value, Mapping):
                 self._total(f"totals.{name}[{key}]", found.get(key, 0), value, _yuan)
                 continue
             inner = found.get(key, {})
             if not isinstance(inner, Mapping) or not set(inner) <= set(value):
-                self._add("total", f"totals.{name}[{key}]", inner, ", ".join(value), "not these totals")
+                self._add("total", f"totals.{name}[{key}]", inner, ", ".join(value), _("not these totals"))
                 continue
             for part, part_value in value.items():
                 place = f"totals.{name}[{key}].{part}"
@@ -550,7 +561,8 @@ class _Audit:
         entries = self._listed("objective", TermResult)
         found = [entry.term for entry in entries]
         if found != names:
-            self._add("objective", "objective", found, names, "not the terms of the policy, in order")
+            told = _("not the terms of the policy, in order")
+            self._add("objective", "objective", found, names, told)
             return
         held: list[Fraction] = []
         for at, (entry, term) in enumerate(zip(entries, policy.objective, strict=True)):
@@ -564,19 +576,18 @@ class _Audit:
             self.notes.append(claim.note(self.solver))
             held.append(value)
         if conflict := self._listed("conflict", dict):
-            self._add("conflict", "conflict", len(conflict), "none", "a conflict beside a plan")
+            self._add("conflict", "conflict", len(conflict), _("none"), _("a conflict beside a plan"))
         optimal = all(one_of(entry.status, "optimal") for entry in entries)
         if one_of(self.plan.status, "optimal") and not optimal:
-            self._add("status", "status", "optimal", "feasible", "optimal only if every term is")
+            self._add("status", "status", "optimal", "feasible", _("optimal only if every term is"))
 
     def _certificates(self, names: Sequence[str]) -> dict[str, Certificate]:
         certificates: dict[str, Certificate] = {}
         for at, certificate in enumerate(self._listed("certificates", Certificate)):
             term = certificate.term
             if term not in names or term in certificates:
-                self._add(
-                    "certificate", f"certificates[{at}]", term, ", ".join(names), "not one for each term"
-                )
+                told = _("not one for each term")
+                self._add("certificate", f"certificates[{at}]", term, ", ".join(names), told)
             else:
                 certificates[term] = certificate
         return certificates
@@ -586,31 +597,36 @@ class _Audit:
         status = self.plan.status
         for name in _TABLES:
             if rows := self.tables[name].height:
-                self._add("decisions", name, f"{rows} rows", "none", f"decisions in a plan that is {status}")
+                told = _("decisions in a plan that is {status}", status=status)
+                self._add("decisions", name, _("{count} rows", count=rows), _("none"), told)
         if entries := self._listed("objective", TermResult):
-            self._add("objective", "objective", f"{len(entries)} terms", "none", "values without a plan")
+            many = _("{count} terms", count=len(entries))
+            self._add("objective", "objective", many, _("none"), _("values without a plan"))
         if self._may_do_nothing():
-            self._add("status", "status", status, "a plan", "building nothing new is a plan")
+            self._add("status", "status", status, _("a plan"), _("building nothing new is a plan"))
         if status == "no_plan":
-            self.notes.append("no plan was found; nothing is proved")
+            self.notes.append(_("no plan was found; nothing is proved"))
             return
         for at, certificate in enumerate(self._listed("certificates", Certificate)):
             all_zero = replace(certificate, term=FEASIBILITY)
             proved = bound_of(self.instance, all_zero, (), f"certificates[{at}]", self._add)
             if proved is not None and proved < 0:
-                self.notes.append(
-                    f"infeasible: proved by certificates[{at}], whose bound is {float(proved):.9g}"
+                told = _(
+                    "infeasible: proved by certificates[{at}], whose bound is {bound:.9g}",
+                    at=at,
+                    bound=float(proved),
                 )
+                self.notes.append(told)
                 return
             if proved is not None:
                 self._add(
                     "certificate",
                     f"certificates[{at}]",
                     f"{float(proved):.9g}",
-                    "less than 0",
-                    "does not prove that there is no plan",
+                    _("less than 0"),
+                    _("does not prove that there is no plan"),
                 )
-        self.notes.append(f"infeasible: proved by the search of {self.solver}")
+        self.notes.append(_("infeasible: proved by the search of {solver}", solver=self.solver))
 
     def _may_do_nothing(self) -> bool:
         """Whether operating stations alone, paying nobody, are a plan."""
@@ -627,19 +643,44 @@ class _Audit:
     @property
     def solver(self) -> str:
         solver = self.plan.solver if isinstance(self.plan.solver, Mapping) else {}
-        return f"{solver.get('name', 'an unnamed solver')} {solver.get('version') or ''}".strip()
+        name, version = solver.get("name", _("an unnamed solver")), solver.get("version")
+        return _("{name} {version}", name=name, version=version) if version else name
 
 
 def _said(said: Any, at: int, shown: Callable[[Any], str]) -> str:
     if isinstance(said, str):
         return said
-    if isinstance(said, tuple):
-        return f"{said[0]} {shown(said[1][at])}"
-    return shown(said[at])
+    return str(said(at)) if callable(said) else shown(said[at])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, Text) else str(value)
+
+
+def _at_most(values: Any, shown: Callable[[Any], str]) -> Callable[[int], str]:
+    """A phrase of values by position."""
+    return lambda at: _("at most {most}", most=shown(values[at]))
 
 
 def _thing(kind: str, ids: pl.Series) -> Callable[[int], str]:
-    return lambda at: f"{kind} {ids[at]}"
+    return lambda at: _THINGS[kind](ids[at])
+
+
+_THINGS: Mapping[str, Callable[[str], str]] = {
+    "roof": lambda id_: _("roof {id}", id=id_),
+    "source": lambda id_: _("source {id}", id=id_),
+    "village": lambda id_: _("village {id}", id=id_),
+    "connection point": lambda id_: _("connection point {id}", id=id_),
+    "household": lambda id_: _("household {id}", id=id_),
+}
+
+#: What is said of an id that the instance does not have, and what was expected.
+_UNKNOWN = {
+    "roof": (_("no such roof"), _("a roof of the instance")),
+    "source": (_("no such source"), _("a source of the instance")),
+    "village": (_("no such village"), _("a village of the instance")),
+    "household": (_("no such household"), _("a household of the instance")),
+}
 
 
 def _holds(dtype: pl.DataType, kind: Any) -> bool:
@@ -651,14 +692,28 @@ def _place(name: str, table: pl.DataFrame) -> Callable[[int], str]:
     def place(row: int) -> str:
         record = table.row(row, named=True)
         where = f"{name}[{record['row']}]"
-        if name == "built":
-            return f"{where} roof {record['roof']}"
-        if name == "financing":
-            return f"{where} roof {record['roof']} from source {record['source']}"
-        if name == "payments":
-            return f"{where} roof {record['roof']} -> village {record['village']}"
-        key = "household" if name == "households" else "village"
-        return f"{where} {key} {record[key]}"
+        match name:
+            case "financing":
+                return _(
+                    "{where} roof {roof} from source {source}",
+                    where=where,
+                    roof=record["roof"],
+                    source=record["source"],
+                )
+            case "payments":
+                return _(
+                    "{where} roof {roof} -> village {village}",
+                    where=where,
+                    roof=record["roof"],
+                    village=record["village"],
+                )
+            case "built":
+                key = "roof"
+            case "households":
+                key = "household"
+            case _other:
+                key = "village"
+        return _("{where} {thing}", where=where, thing=_THINGS[key](record[key]))
 
     return place
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from ..columns import term_text
+from ..texts import Text, _, ngettext
+
 _SHOWN = 50  # findings written out; the rest is counted
 
 
@@ -18,7 +21,8 @@ class Finding:
     code : what kind of fault, e.g. ``"payment-without-link"``
     place : where it stands, e.g. ``"payments[17] roof r3 -> village v2"``
     found, expected : what the plan says and what the contract asks for; money in yuan, power in kW
-    message : the fault in a phrase
+    message : the fault in a phrase; it, ``expected`` and others are `roofalloc.texts.Text` where they can be
+        said in other languages
     """
 
     code: str
@@ -28,7 +32,19 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}: found {self.found}, expected {self.expected} [{self.code}]"
+        return str(self.text)
+
+    @property
+    def text(self) -> Text:
+        """The finding in a line."""
+        return _(
+            "{place}: {message}: found {found}, expected {expected} [{code}]",
+            place=self.place,
+            message=self.message,
+            found=self.found,
+            expected=self.expected,
+            code=self.code,
+        )
 
 
 @dataclass(frozen=True)
@@ -52,15 +68,24 @@ class Report:
         return not self.findings
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """Findings, values and notes, a line each."""
         count = len(self.findings)
-        lines = [
-            "The plan is sound." if self.ok else f"The plan has {count} fault{'s' if count > 1 else ''}:"
+        lines: list[str] = [
+            _("The plan is sound.")
+            if self.ok
+            else ngettext("The plan has {count} fault:", "The plan has {count} faults:", count)
         ]
-        lines += [f"  {finding}" for finding in self.findings[:_SHOWN]]
+        lines += [_("  {finding}", finding=finding.text) for finding in self.findings[:_SHOWN]]
         if count > _SHOWN:
-            lines.append(f"  ... and {count - _SHOWN} more")
-        lines += [f"{term}: {_shown(value)}" for term, value in self.values.items()]
-        return "\n".join([*lines, *self.notes])
+            lines.append(_("  ... and {count} more", count=count - _SHOWN))
+        lines += [
+            _("{term}: {value}", term=term_text(term), value=_shown(value))
+            for term, value in self.values.items()
+        ]
+        return [*lines, *self.notes]
 
 
 def _shown(value: Fraction) -> str:

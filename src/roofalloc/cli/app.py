@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import inspect
 import io
 import os
 import signal
@@ -18,10 +19,22 @@ from typing import Annotated, Any
 import typer
 
 from roofalloc import __version__
-from roofalloc.errors import Fault, InstanceError, OutputError, RoofallocError, SolverError, UsageError
+from roofalloc.errors import (
+    Fault,
+    InstanceError,
+    OutputError,
+    RoofallocError,
+    SolverError,
+    UsageError,
+    printable,
+)
+from roofalloc.texts import _, text_of
 from roofalloc.waiting import ENDING, ignored, left_behind
+from roofalloc.words import SOURCE
 
+from .arguments import Language
 from .output import StdoutError, complain, flush, print_json, print_lines
+from .speech import speech
 
 
 class Code(IntEnum):
@@ -37,14 +50,16 @@ class Code(IntEnum):
     INTERRUPTED = 130
 
 
-_EPILOG = (
+_EPILOG = _(
     "Exit codes: 0 done; 1 a check failed; 2 bad input or usage; 3 infeasible; 4 no plan within the limits; "
     "5 output cannot be written; 70 internal error; 130 interrupted."
 )
 
 app = typer.Typer(
     name="roofalloc",
-    help="Which public roofs get a solar station, how it is financed, and whom it pays: planned and proved.",
+    help=_(
+        "Which public roofs get a solar station, how it is financed, and whom it pays: planned and proved."
+    ),
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
@@ -83,11 +98,23 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             with suppress(ValueError):
                 stream.reconfigure(errors="replace")
+    speech.begin(arguments)
+    group: Any = typer.main.get_command(app)
+    if speech.spoken != SOURCE:
+        from .help import translate
+
+        translate(group)
     try:
-        code = app(args=list(arguments), prog_name="roofalloc", standalone_mode=False)
+        code = group.main(args=list(arguments), prog_name="roofalloc", standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message()
+        if speech.spoken != SOURCE:
+            from .help import complaint
+
+            message = complaint(message)
         return refuse(UsageError(message), "--json" in arguments) if message else Code.BAD_INPUT
+    except UsageError as error:  # of --lang, which is looked at before a command begins
+        return refuse(error, "--json" in arguments)
     except typer.Abort:
         return Code.INTERRUPTED
     except (OutputError, OSError) as error:  # of --help and --version, whose command never began
@@ -101,15 +128,25 @@ def _interrupt(number: int, frame: Any) -> None:
 
 
 def command(work: Callable[..., int]) -> Callable[..., int]:
-    """Make ``work`` a command whose every ending is an exit code and, with ``--json``, one document."""
+    """Make ``work`` a command whose every ending is an exit code and, with ``--json``, one document.
+
+    It takes ``--lang``, even if it does nothing else with it than to speak that language.
+    """
+    signature = inspect.signature(work, eval_str=True)
+    speaks = "lang" not in signature.parameters
 
     @wraps(work)
     def guarded(*args: Any, **options: Any) -> int:
+        if speaks:
+            options.pop("lang", None)
         try:
             return work(*args, **options)
         except (Exception, KeyboardInterrupt) as error:
             return refuse(error, bool(options.get("as_json")))
 
+    if speaks:
+        lang = inspect.Parameter("lang", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Language)
+        vars(guarded)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), lang])
     said = (work.__doc__ or "").partition("\n")[0]  # whole: Typer would cut it to 45 characters
     app.command(work.__name__.rstrip("_").replace("_", "-"), short_help=said)(guarded)
     return guarded
@@ -119,29 +156,35 @@ def refuse(error: BaseException, as_json: bool) -> int:
     """Say what went wrong, without a traceback, and choose the exit code."""
     faults: tuple[Fault, ...] = ()
     lines: list[str] = []
+    message = text_of(error)
     match error:
         case InstanceError():
             faults = error.faults
-            code, (message, *lines) = Code.BAD_INPUT, str(error).splitlines()
-            message = message.rstrip(":")
+            code, (message, *told) = Code.BAD_INPUT, error.lines()
+            lines = [printable(speech.say(line)) for line in told]
         case OutputError():
-            code, message = Code.NO_OUTPUT, str(error)
+            code = Code.NO_OUTPUT
         case SolverError():
-            code, message = Code.INTERNAL, f"the solver failed: {error}"
+            code, message = Code.INTERNAL, _("the solver failed: {error}", error=message)
         case RoofallocError():
-            code, message = Code.BAD_INPUT, str(error)
+            code = Code.BAD_INPUT
         case KeyboardInterrupt():
-            code, message = Code.INTERRUPTED, "interrupted before there was anything to write"
+            code, message = Code.INTERRUPTED, _("interrupted before there was anything to write")
         case MemoryError():
-            code, message = Code.INTERNAL, "out of memory"
+            code, message = Code.INTERNAL, _("out of memory")
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
-            code, message = Code.NO_OUTPUT, str(error)
-        case _:
-            code, message = Code.INTERNAL, f"internal error: {type(error).__name__}: {error}"
+            code = Code.NO_OUTPUT
+        case _any:
+            code, message = Code.INTERNAL, f"{type(error).__name__}: {error}"
+            message = _("internal error: {error}", error=message)
             lines = [
-                "This is a bug in roofalloc. Please report it with the command, the instance if you can",
-                f"share it, and the traceback that ROOFALLOC_DEBUG=1 prints (roofalloc {__version__},"
-                f" Python {sys.version.split()[0]}).",
+                _("This is a bug in roofalloc. Please report it with the command, the instance if you can"),
+                _(
+                    "share it, and the traceback that ROOFALLOC_DEBUG=1 prints (roofalloc {version},"
+                    " Python {python}).",
+                    version=__version__,
+                    python=sys.version.split()[0],
+                ),
             ]
     if os.environ.get("ROOFALLOC_DEBUG") == "1":
         traceback.print_exception(error)
@@ -158,7 +201,7 @@ def refuse(error: BaseException, as_json: bool) -> int:
         with suppress(StdoutError):
             print_json(document)
             return code
-    complain(f"roofalloc: {message}", *lines)
+    complain(_("roofalloc: {message}", message=message), *lines)
     return code
 
 
@@ -174,5 +217,6 @@ def _everywhere(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
     ] = False,
+    lang: Language = None,
 ) -> None:
     pass

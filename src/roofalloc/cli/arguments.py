@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofalloc.errors import UsageError
+from roofalloc.texts import _, reason
+
+from .speech import speech
 
 if TYPE_CHECKING:
     from roofalloc.instance import Instance
@@ -30,19 +33,37 @@ PlanPath = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document and nothing else.")]
+
+
+def _known(lang: str | None) -> str | None:
+    """Refuse a language that there is not."""
+    from roofalloc import words
+
+    if lang is not None and lang not in words.languages():
+        raise unknown(_("language"), lang, words.languages())
+    return lang
+
+
 Language = Annotated[
-    str | None, typer.Option("--lang", metavar="zh|en", help="Language; by default the locale's.")
+    str | None,
+    typer.Option(
+        "--lang", metavar="zh|en", callback=_known, help="The language to speak; by default the locale's."
+    ),
+]
+
+SaltPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt",
+        metavar="FILE",
+        help="Hash the ids of households with the secret in this file: the same salt, the same ids.",
+    ),
 ]
 
 
 def language_of(lang: str | None) -> str:
-    """The language that was asked for, or the locale's."""
-    from roofalloc import words
-
-    language = words.of_locale() if lang is None else lang
-    if language not in words.languages():
-        raise unknown("language", language, words.languages())
-    return language
+    """The language of a document: what was asked for, or that of the run."""
+    return lang or speech.language
 
 
 def read_instance(path: Path) -> Instance:
@@ -52,7 +73,12 @@ def read_instance(path: Path) -> Instance:
     try:
         return read(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """Make the error for a file that cannot be read."""
+    return UsageError(_("{path} cannot be read: {reason}", path=path, reason=reason(error)))
 
 
 def finite(value: float | None) -> float | None:
@@ -68,7 +94,7 @@ def options_of(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise UsageError(f"--option {pair!r}, expected KEY=VALUE")
+            raise UsageError(_("--option {pair!r}, expected KEY=VALUE", pair=pair))
         result[key] = _scalar(text)
     return result
 
@@ -86,10 +112,10 @@ def unknown(what: str, word: str, known: Sequence[str]) -> UsageError:
     """Make the error for a word that is none of those known."""
     from roofalloc.validation import did_you_mean
 
+    names = ", ".join(known)
+    said = _("unknown {what} {word!r}, expected one of {names}", what=what, word=word, names=names)
     hint = did_you_mean(word, known)
-    return UsageError(
-        f"unknown {what} {word!r}, expected one of {', '.join(known)}" + (f"; {hint}" if hint else "")
-    )
+    return UsageError(_("{said}; {hint}", said=said, hint=hint) if hint else said)
 
 
 def stem(instance: Path) -> str:

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofalloc.errors import OutputError, UsageError, printable
+from roofalloc.texts import _, reason, text_of
 from roofalloc.waiting import ENDING, ignored
+
+from .speech import speech
 
 if TYPE_CHECKING:
     from roofalloc.instance import Instance
@@ -31,7 +34,7 @@ def refuse_output(folder: Path) -> None:
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".roofalloc-", dir=base))
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise unwritable(folder, reason(error)) from error
 
 
 def refuse_input(out: Path, *given: Path | None) -> None:
@@ -40,10 +43,16 @@ def refuse_input(out: Path, *given: Path | None) -> None:
         with suppress(OSError):
             inside = path.is_dir() and out.is_file() and out.parent.samefile(path)
             if out.samefile(path) or (inside and out.suffix.lower() in _READ):
-                raise UsageError(f"{out} is read, or a part of what is read; name another output")
+                said = _("{out} is read, or a part of what is read; name another output", out=out)
+                raise UsageError(said)
 
 
 _READ = (".json", ".csv", ".parquet", ".toml")  # of folders
+
+
+def unwritable(target: object, why: str) -> OutputError:
+    """Make the error for a place that cannot be written."""
+    return OutputError(_("{path} cannot be written: {reason}", path=target, reason=why))
 
 
 def _no_matter(number: int, frame: Any) -> None:
@@ -80,7 +89,9 @@ def save(write: Callable[[Path], object], folder: Path) -> None:
                 write(spare)
         except OutputError:
             raise error from None
-        raise OutputError(f"{error}; the plan was saved in {spare} instead") from error
+        raise OutputError(
+            _("{error}; the plan was saved in {path} instead", error=text_of(error), path=spare)
+        ) from error
 
 
 class Writing:
@@ -97,9 +108,20 @@ class Writing:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, OSError):
-            raise OutputError(f"{self.target} cannot be written: {error.strerror or error}") from error
+            raise unwritable(self.target, reason(error)) from error
         if isinstance(error, MemoryError):
-            raise OutputError(f"{self.target} cannot be written: out of memory") from error
+            raise unwritable(self.target, _("out of memory")) from error
+
+
+@contextmanager
+def private(wanted: bool) -> Iterator[None]:
+    """Let what is written inside be read by its owner alone, where that is wanted."""
+    before = os.umask(0o077) if wanted else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.umask(before)
 
 
 class StdoutError(OutputError):
@@ -117,17 +139,20 @@ def complain(*lines: str) -> None:
 
 
 def _emit(stream: Any, lines: Iterable[str], raw: bool = False) -> None:
-    """Print lines; a reader that has left (``| head``) is no failure, a full disk is."""
+    """Print lines in the language of the run; a reader that has left is no failure, a full disk is."""
     try:
         for line in lines:
-            print(line if raw else printable(line), file=stream)
+            said = speech.say(line)
+            print(said if raw else printable(said), file=stream)
         stream.flush()
     except BrokenPipeError:
         _mute(stream)
     except OSError as error:
         _mute(stream)
         if stream is sys.stdout:
-            raise StdoutError(f"standard output cannot be written: {error.strerror or error}") from error
+            raise StdoutError(
+                _("standard output cannot be written: {reason}", reason=reason(error))
+            ) from error
 
 
 def flush() -> None:
@@ -155,4 +180,4 @@ def print_json(document: Mapping[str, Any]) -> None:
 def warn(instance: Instance, quiet: bool) -> None:
     """Print an instance's warnings to standard error."""
     if not quiet:
-        complain(*(f"warning: {warning}" for warning in instance.warnings))
+        complain(*(_("warning: {said}", said=warning) for warning in instance.warnings))

@@ -7,8 +7,21 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from .output import complain
+from roofalloc.texts import _, width
 
+from .output import complain
+from .speech import speech
+
+#: What a run is doing, as `roofalloc.Progress` and the seconds of a run name it.
+PHASES: dict[str, str] = {
+    "read": _("read"),
+    "compile": _("compile"),
+    "relax": _("relax"),
+    "start": _("start"),
+    "search": _("search"),
+    "solve": _("solve"),
+    "check": _("check"),
+}
 _LINE_EVERY = 5.0  # seconds between lines of progress where there is no terminal
 
 
@@ -51,16 +64,21 @@ class Progress:
             complain(self._line(now))
 
     def _line(self, seconds: float) -> str:
+        from roofalloc.columns import term_text
+
         p = self.latest
-        parts = [f"{seconds:7.1f} s"]
+        parts: list[str] = [_("{seconds:7.1f} s", seconds=seconds)]
         if p is None:
-            return f"{parts[0]}  starting"
-        parts.append(f"{p.phase:<12}")
-        parts.append("no plan yet" if p.people is None else f"{p.people:,} people")
-        if p.value is not None and p.term != "people":
-            parts.append(f"{p.term} {p.value:,.6g}")
-        if p.bound is not None:
-            parts.append(f"bound {p.bound:,.2f}".rstrip("0").rstrip("."))
-        if p.gap is not None:
-            parts.append(f"gap {100 * p.gap:.3g} %")
-        return "  ".join(parts)
+            parts.append(_("starting"))
+        else:
+            phase = speech.say(PHASES.get(p.phase, p.phase))
+            parts.append(f"{phase}{'':{max(0, 12 - width(phase))}}")
+            parts.append(_("no plan yet") if p.people is None else _("{people:,} people", people=p.people))
+            if p.value is not None and p.term != "people":
+                parts.append(f"{speech.say(term_text(p.term))} {p.value:,.6g}")
+            if p.bound is not None:
+                bound = f"{p.bound:,.2f}".rstrip("0").rstrip(".")
+                parts.append(_("bound {bound}", bound=bound))
+            if p.gap is not None:
+                parts.append(_("gap {percent:.3g} %", percent=100 * p.gap))
+        return "  ".join(map(speech.say, parts))

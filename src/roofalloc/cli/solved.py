@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roofalloc import __version__
+from roofalloc.texts import _
 
 from .app import Code
+from .progress import PHASES
+from .speech import speech
 
 if TYPE_CHECKING:
     from roofalloc.instance import Instance
@@ -64,24 +67,29 @@ def solve_page(
     from roofalloc.files.workbooks import is_workbook
     from roofalloc.report import summary
 
-    lines = list(summary(instance, result.plan))
+    lines = list(summary(instance, result.plan, speech.spoken))
     stops = {
-        "ended": "the end of what the solver tries",
-        "time": "the time limit",
-        "cancelled": "an interruption",
-        "failed": "a failure of the solver",
+        "ended": _("Stopped by the end of what the solver tries."),
+        "time": _("Stopped by the time limit."),
+        "cancelled": _("Stopped by an interruption."),
+        "failed": _("Stopped by a failure of the solver."),
     }
-    if result.stopped in stops:
-        lines.append(f"  Stopped by {stops[result.stopped]}.")
-    lines += [f"  {message}" for message in result.messages]
+    told = [stops[result.stopped]] if result.stopped in stops else []
+    lines += [f"  {speech.say(message)}" for message in (*told, *result.messages)]
     lines.append("")
     if result.status in ("optimal", "feasible"):
-        lines.append("Checked   every constraint, total and certified bound, exactly")
+        lines.append(_("Checked   every constraint, total and certified bound, exactly"))
     if folder is not None:
-        what = (
-            "  (a sheet for each table)" if is_workbook(folder) else f"{os.sep}  (plan.json and its tables)"
+        inside = f"{folder}{os.sep}"
+        lines.append(
+            _("Written   {path}  (a sheet for each table)", path=folder)
+            if is_workbook(folder)
+            else _("Written   {path}  (plan.json and its tables)", path=inside)
         )
-        lines.append(f"Written   {folder}{what}")
-    spent = ", ".join(f"{phase} {value:.1f}" for phase, value in seconds.items() if phase != "total")
-    lines.append(f"Time      {seconds['total']:.1f} s ({spent})")
+    spent: str = ""
+    for phase, value in seconds.items():
+        if phase != "total":
+            part = _("{phase} {seconds:.1f}", phase=PHASES.get(phase, phase), seconds=value)
+            spent = _("{first}, {second}", first=spent, second=part) if spent else part
+    lines.append(_("Time      {seconds:.1f} s ({spent})", seconds=seconds["total"], spent=spent))
     return lines

@@ -12,10 +12,13 @@ import polars as pl
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ..columns import term_text
 from ..instance import Floor, Instance, Limit
 from ..problem import Ints, Problem
+from ..texts import Text, _, ngettext, pgettext
+from ..words import speaker
 from .tally import ancestry, by_region, demands, names, within
-from .words import FEN, WATTS, kilowatts, money, percent, plural, table
+from .words import FEN, WATTS, kilowatts, money, percent, table
 
 _SHARE = 10**6
 
@@ -48,7 +51,7 @@ class Pressure:
 
 @dataclass(frozen=True)
 class Overview:
-    """Sizes, totals and pressures of an instance; ``str()`` is the page, `record` the JSON."""
+    """Sizes, totals and pressures of an instance; `lines` are the page, `record` the JSON."""
 
     name: str
     currency: str
@@ -86,58 +89,119 @@ class Overview:
         }
 
     def __str__(self) -> str:
-        sizes, totals, links = self.sizes, self.totals, self.links
+        return "\n".join(self.lines())
+
+    def lines(self, language: str = "en") -> list[str]:
+        """The page, in one of `roofalloc.words.languages`."""
+        say = speaker(language)
+        totals, links = self.totals, self.links
 
         def cash(key: str) -> str:
             return money(totals[key], self.currency)
 
-        lines = [self.name, "", "Sizes"]
-        lines += table([(k.replace("_", " "), f"{v:,}") for k, v in sizes.items()], right=(1,))
-        lines += ["", "Totals"]
-        rows = [
-            ("people", f"{totals['people']:,}"),
-            ("needs of all of them", cash("needs") + " a year"),
-            ("income of the largest options", cash("income") + " a year"),
-            ("  of it, running already", cash("operating_income") + " a year"),
-            ("capital of the largest options", cash("capital")),
-            ("capital of all sources", cash("sources")),
-            ("power of the largest options", kilowatts(totals["watts"])),
-            ("  of it, running already", kilowatts(totals["operating_watts"])),
+        def yearly(key: str) -> str:
+            return _("{amount} a year", amount=cash(key))
+
+        lines: list[str] = [self.name, "", _("Sizes")]
+        lines += table(
+            [(_SIZES.get(k, k.replace("_", " ")), f"{v:,}") for k, v in self.sizes.items()],
+            right=(1,),
+            say=say,
+        )
+        lines += ["", _("Totals")]
+        rows: list[tuple[str, str]] = [
+            (_("people"), f"{totals['people']:,}"),
+            (_("needs of all of them"), yearly("needs")),
+            (_("income of the largest options"), yearly("income")),
+            (_("  of it, running already"), yearly("operating_income")),
+            (_("capital of the largest options"), cash("capital")),
+            (_("capital of all sources"), cash("sources")),
+            (_("power of the largest options"), kilowatts(totals["watts"])),
+            (_("  of it, running already"), kilowatts(totals["operating_watts"])),
         ]
-        lines += table(rows)
-        lines += ["", "Links"]
+        lines += table(rows, say=say)
+        lines += ["", _("Links")]
         rows = [
             (
-                "villages a roof may pay",
-                f"{links['min']:,} least, {links['median']:,} median, {links['max']:,} most",
+                _("villages a roof may pay"),
+                _(
+                    "{least:,} least, {median:,} median, {most:,} most",
+                    least=links["min"],
+                    median=links["median"],
+                    most=links["max"],
+                ),
             ),
             (
-                "villages without any",
-                f"{links['villages_without']:,} ({plural(links['people_without'], 'person', 'people')})",
+                _("villages without any"),
+                _(
+                    "{count:,} ({people})",
+                    count=links["villages_without"],
+                    people=_people(links["people_without"]),
+                ),
             ),
-            ("roofs without any", f"{links['roofs_without']:,}"),
+            (_("roofs without any"), f"{links['roofs_without']:,}"),
             (
-                "components",
-                f"{links['components']:,}, the largest {plural(links['largest_roofs'], 'roof')}"
-                f" and {plural(links['largest_villages'], 'village')}",
+                _("components"),
+                _(
+                    "{count:,}, the largest {roofs} and {villages}",
+                    count=links["components"],
+                    roofs=_roofs(links["largest_roofs"]),
+                    villages=_villages(links["largest_villages"]),
+                ),
             ),
         ]
-        lines += table(rows)
-        for title, chosen in (("Likely to bind", True), ("Not likely to bind", False)):
+        lines += table(rows, say=say)
+        for title, chosen in ((_("Likely to bind"), True), (_("Not likely to bind"), False)):
             if pressed := self._pressed(chosen):
-                lines += ["", title, *table(pressed)]
-        lines += ["", "Policy", *(f"  {line}" for line in self.policy)]
-        return "\n".join(lines)
+                lines += ["", title, *table(pressed, say=say)]
+        lines += ["", _("Policy"), *(f"  {say(line)}" for line in self.policy)]
+        return list(map(say, lines))
 
     def _pressed(self, binds: bool) -> list[tuple[str, ...]]:
         """Rows of the pressures that bind or do not; of many of a kind the tightest."""
         rows: list[tuple[str, ...]] = []
-        for _, group in groupby((p for p in self.pressures if p.binds is binds), key=lambda p: p.kind):
+        for _kind, group in groupby((p for p in self.pressures if p.binds is binds), key=lambda p: p.kind):
             alike = list(group)
             rows += [(p.what, p.words) for p in alike[:_ALIKE]]
             if len(alike) > _ALIKE:
-                rows.append((f"... {len(alike) - _ALIKE:,} more of this kind",))
+                rows.append((_("... {count:,} more of this kind", count=len(alike) - _ALIKE),))
         return rows
+
+
+_SIZES: Mapping[str, str] = {
+    "regions": _("regions"),
+    "sources": _("sources"),
+    "connection_points": _("connection points"),
+    "roofs": pgettext("table", "roofs"),
+    "roofs candidate": _("roofs candidate"),
+    "roofs committed": _("roofs committed"),
+    "roofs operating": _("roofs operating"),
+    "roofs excluded": _("roofs excluded"),
+    "options": _("options"),
+    "villages": pgettext("table", "villages"),
+    "collectives": _("collectives"),
+    "households": _("households"),
+    "household_rows": _("household rows"),
+    "classes of like demands": _("classes of like demands"),
+    "links": _("links"),
+}
+
+
+def _people(count: int) -> Text:
+    return ngettext("{count:,} person", "{count:,} people", count)
+
+
+def _roofs(count: int) -> Text:
+    return ngettext("{count:,} roof", "{count:,} roofs", count)
+
+
+def _villages(count: int) -> Text:
+    return ngettext("{count:,} village", "{count:,} villages", count)
+
+
+def more_lines(count: int) -> Text:
+    """What stands in place of lines that are left out."""
+    return _("... and {count:,} more", count=count)
 
 
 _ALIKE = 6  # pressures of one kind that are written out
@@ -212,32 +276,39 @@ def overview(problem: Problem) -> Overview:
     everywhere = [
         Pressure(
             "everywhere",
-            "capital",
+            _("capital"),
             "yuan",
             totals["sources"] / FEN,
             totals["capital"] / FEN,
-            f"all sources hold {percent(totals['sources'], totals['capital'])} of what the largest options of"
-            " all new roofs cost",
+            _(
+                "all sources hold {share} of what the largest options of all new roofs cost",
+                share=percent(totals["sources"], totals["capital"]),
+            ),
         ),
         Pressure(
             "everywhere",
-            "income",
+            _("income"),
             "yuan",
             totals["income"] / FEN,
             totals["needs"] / FEN,
-            f"the largest options of all roofs would bring {percent(totals['income'], totals['needs'])} of"
-            " all needs",
+            _(
+                "the largest options of all roofs would bring {share} of all needs",
+                share=percent(totals["income"], totals["needs"]),
+            ),
         ),
         Pressure(
             "everywhere",
-            "links",
+            _("links"),
             "people",
             totals["people"] - links["people_without"],
             totals["people"],
-            f"{plural(links['villages_without'], 'village')} with"
-            f" {plural(links['people_without'], 'person', 'people')} cannot be paid by any roof"
+            _(
+                "{villages} with {people} cannot be paid by any roof",
+                villages=_villages(links["villages_without"]),
+                people=_people(links["people_without"]),
+            )
             if links["villages_without"]
-            else "every village can be paid by some roof",
+            else _("every village can be paid by some roof"),
         ),
         *_hosting(problem, largest["watts"]),
     ]
@@ -286,7 +357,7 @@ def _links(problem: Problem) -> tuple[dict[str, int], np.ndarray[Any, np.dtype[n
         keep = grown
     below = np.zeros(nodes, np.int64)
     below[first:] = 1
-    for _ in range(problem.n_hubs + 1):
+    for _hub in range(problem.n_hubs + 1):
         counts = below.copy()
         counts[:first] = 0
         np.add.at(counts, tail, below[head])
@@ -323,18 +394,27 @@ def _sources(problem: Problem, capital: Ints) -> list[Pressure]:
     result = []
     called = names(problem.instance.regions)
     sources = problem.instance.sources.select(pl.coalesce("name", "id"), "region", "amount", "max_share")
-    for s, (source, region, amount, share) in enumerate(sources.iter_rows()):
-        want = wanted[s] * share / _SHARE
-        roofs = "all new roofs" if region is None else f"the new roofs of {called[region]}"
+    for s, (source, region, amount, most) in enumerate(sources.iter_rows()):
+        want = wanted[s] * most / _SHARE
+        given, share = money(amount, problem.instance.currency), percent(amount, want)
+        words = (
+            _("{amount}: {share} of what it could give to all new roofs", amount=given, share=share)
+            if region is None
+            else _(
+                "{amount}: {share} of what it could give to the new roofs of {region}",
+                amount=given,
+                share=share,
+                region=called[region],
+            )
+        )
         result.append(
             Pressure(
                 "source",
-                f"source {source}",
+                _("source {name}", name=source),
                 "yuan",
                 amount / FEN,
                 want / FEN,
-                f"{money(amount, problem.instance.currency)}: {percent(amount, want)} of what it could give"
-                f" to {roofs}",
+                words,
             )
         )
     return result
@@ -347,11 +427,11 @@ def _limits(problem: Problem, largest: Mapping[str, Ints]) -> list[Pressure]:
         roofs = np.unique(problem.option_roof[ceiling.options])
         want = int(largest[ceiling.kind][roofs].sum())
         unit, scale = ("yuan", FEN) if ceiling.kind == "capital" else ("kW", WATTS)
-        words = f"{percent(ceiling.amount, want)} of the largest options there"
+        words = _("{share} of the largest options there", share=percent(ceiling.amount, want))
         result.append(
             Pressure(
                 "limit",
-                f"limit on {_limit(limit, called, problem.instance.currency)}",
+                _limit(limit, called, problem.instance.currency),
                 unit,
                 ceiling.amount / scale,
                 want / scale,
@@ -368,12 +448,16 @@ def _hosting(problem: Problem, watts: Ints) -> list[Pressure]:
     used = want > 0
     have = np.minimum(problem.point_limit, want)
     short = int((want > problem.point_limit).sum())
-    words = (
-        f"{short:,} of {plural(int(used.sum()), 'connection point')} cannot host the largest options of"
-        f" all their roofs; together they host {percent(int(have.sum()), int(want.sum()))} of them"
+    points = int(used.sum())
+    words = _(
+        "{short:,} of {points} cannot host the largest options of all their roofs; "
+        "together they host {share} of them",
+        short=short,
+        points=ngettext("{count:,} connection point", "{count:,} connection points", points),
+        share=percent(int(have.sum()), int(want.sum())),
     )
     kw = int(have.sum()) / WATTS, int(want.sum()) / WATTS
-    return [Pressure("everywhere", "grid hosting", "kW", *kw, words)]
+    return [Pressure("everywhere", _("grid hosting"), "kW", *kw, words)]
 
 
 def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expected: float) -> list[Pressure]:
@@ -388,15 +472,14 @@ def _floors(instance: Instance, paid: pl.DataFrame, without: pl.DataFrame, expec
         there = within(everyone, ancestors, floor.region, floor.priority)
         linked = there - within(unpaid, ancestors, floor.region, floor.priority)
         need = floor_people(floor, there)
-        words = f"{need:,} of {plural(there, 'person', 'people')} required"
-        words += (
-            f", {percent(need, linked)} of those whom a roof may pay" if linked else ", no roof may pay them"
+        words = _("{need:,} of {people} required", need=need, people=_people(there))
+        words = (
+            _("{required}, {share} of those whom a roof may pay", required=words, share=percent(need, linked))
+            if linked
+            else _("{required}, no roof may pay them", required=words)
         )
-        result.append(
-            Pressure(
-                "floor", f"floor: {floor_place(floor, called)}", "people", expected * linked, need, words
-            )
-        )
+        what = _("floor: {whom}", whom=floor_place(floor, called))
+        result.append(Pressure("floor", what, "people", expected * linked, need, words))
     return result
 
 
@@ -410,34 +493,48 @@ def floor_people(floor: Floor, there: int) -> int:
 
 def floor_place(floor: Floor, called: Mapping[str, str]) -> str:
     """Whom a floor is about, with regions by the names they are ``called``."""
-    place = "everywhere" if floor.region is None else called[floor.region]
-    return place if floor.priority is None else f"{place}, priority {floor.priority}"
+    place = _("everywhere") if floor.region is None else called[floor.region]
+    if floor.priority is None:
+        return place
+    return _("{place}, priority {priority}", place=place, priority=floor.priority)
 
 
 def _limit(limit: Limit, called: Mapping[str, str], currency: str) -> str:
-    place = "" if limit.region is None else f" in {called[limit.region]}"
     if limit.capital is not None:
-        return f"new capital{place}: {money(limit.capital, currency)}"
+        most = money(limit.capital, currency)
+        if limit.region is None:
+            return _("limit on new capital: {most}", most=most)
+        return _("limit on new capital in {region}: {most}", region=called[limit.region], most=most)
     assert limit.watts is not None
-    return f"new power{place}: {kilowatts(limit.watts)}"
+    most = kilowatts(limit.watts)
+    if limit.region is None:
+        return _("limit on new power: {most}", most=most)
+    return _("limit on new power in {region}: {most}", region=called[limit.region], most=most)
 
 
 def _policy(instance: Instance) -> list[str]:
     policy = instance.policy
-    terms = [t.term + (f" (tolerance {t.tolerance})" if t.tolerance else "") for t in policy.objective]
-    lines = [f"objective: {', then '.join(terms)}"]
+    terms: str = ""
+    for term in policy.objective:
+        told = term_text(term.term)
+        if term.tolerance:
+            told = _("{term} (tolerance {tolerance})", term=told, tolerance=term.tolerance)
+        terms = _("{first}, then {second}", first=terms, second=told) if terms else told
+    lines: list[str] = [_("objective: {terms}", terms=terms)]
     if instance.links is not None:
-        lines.append("links are given")
+        lines.append(_("links are given"))
     elif policy.max_distance_km is None:
-        lines.append("a roof may pay every village of the region it serves")
+        lines.append(_("a roof may pay every village of the region it serves"))
     else:
-        lines.append(
-            f"a roof may pay the villages of the region it serves within {policy.max_distance_km} km"
-        )
+        most = policy.max_distance_km
+        lines.append(_("a roof may pay the villages of the region it serves within {most} km", most=most))
     if policy.max_roofs_per_village is not None:
-        lines.append(f"at most {plural(policy.max_roofs_per_village, 'roof')} may pay a village")
+        roofs = _roofs(policy.max_roofs_per_village)
+        lines.append(_("at most {roofs} may pay a village", roofs=roofs))
     if policy.max_villages_per_roof is not None:
-        lines.append(f"a roof may pay at most {plural(policy.max_villages_per_roof, 'village')}")
+        villages = _villages(policy.max_villages_per_roof)
+        lines.append(_("a roof may pay at most {villages}", villages=villages))
     if policy.min_payment is not None:
-        lines.append(f"a payment is at least {money(policy.min_payment, instance.currency)} a year")
+        least = money(policy.min_payment, instance.currency)
+        lines.append(_("a payment is at least {least} a year", least=least))
     return lines

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+
+from ..texts import _, width
+
+__all__ = [
+    "FEN",
+    "SHOWN",
+    "WATTS",
+    "kilowatts",
+    "money",
+    "number",
+    "percent",
+    "plural",
+    "table",
+    "width",
+]
 
 FEN = 100
 WATTS = 1000
@@ -16,12 +30,13 @@ Row = Sequence[str]
 def money(fen: int, currency: str) -> str:
     """Fen as ``1,234,567.89 yuan``."""
     sign, (whole, rest) = "-" if fen < 0 else "", divmod(abs(fen), FEN)
-    return f"{sign}{whole:,}.{rest:02d} {unit(currency)}"
+    amount = f"{sign}{whole:,}.{rest:02d}"
+    return _("{amount} {unit}", amount=amount, unit=unit(currency))
 
 
 def unit(currency: str) -> str:
     """The name of the currency's unit in a sentence."""
-    return "yuan" if currency == "CNY" else currency
+    return _("yuan") if currency == "CNY" else currency
 
 
 def kilowatts(watts: int) -> str:
@@ -44,7 +59,8 @@ def percent(part: float, whole: float) -> str:
     if whole == 0:
         return "-"
     share = 100 * part / whole
-    return f"{share:,.{1 if share < 1000 else 0}f} %"
+    shown = f"{share:,.{1 if share < 1000 else 0}f}"
+    return _("{number} %", number=shown)
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
@@ -52,14 +68,17 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def width(text: str) -> int:
-    """Columns on a terminal: wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)
+def table(
+    rows: Iterable[Row], indent: int = 2, right: Iterable[int] = (), say: Callable[[str], str] = str
+) -> list[str]:
+    """Rows as lines with aligned columns.
 
-
-def table(rows: Iterable[Row], indent: int = 2, right: Iterable[int] = ()) -> list[str]:
-    """Rows as lines with aligned columns; the columns in ``right`` are flush right."""
-    rows = [list(row) for row in rows]
+    Parameters
+    ----------
+    right : columns that are flush right
+    say : what says each cell; see `roofalloc.words.speaker`
+    """
+    rows = [list(map(say, row)) for row in rows]
     if not rows:
         return []
     right = set(right)

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from roofalloc.errors import MissingExtraError, UsageError
 from roofalloc.problem import Problem
+from roofalloc.texts import _
 
 from .base import Solve, Variant
 
@@ -27,27 +28,27 @@ GROUP = "roofalloc.solvers"
 BUILT_IN = (
     Variant(
         name="prices",
-        title="Prices first: a first-order dual, markets, windows and one tree",
+        title=_("Prices first: a first-order dual, markets, windows and one tree"),
         home="roofalloc.solvers.highs:solve",
         requires=("highspy", "numba"),
         lead="roofalloc.solvers.prices:solve",
     ),
     Variant(
         name="highs",
-        title="HiGHS, the whole model as arrays, with live plans and bounds",
+        title=_("HiGHS, the whole model as arrays, with live plans and bounds"),
         home="roofalloc.solvers.highs:solve",
         requires=("highspy",),
     ),
     Variant(
         name="pulp",
-        title="PuLP, the model to read; CBC or any solver that PuLP knows",
+        title=_("PuLP, the model to read; CBC or any solver that PuLP knows"),
         home="roofalloc.solvers.pulp:solve",
         requires=("pulp",),
         apart=True,
     ),
     Variant(
         name="scipy",
-        title="scipy.optimize.milp, the model as it stands; its plan comes when it ends",
+        title=_("scipy.optimize.milp, the model as it stands; its plan comes when it ends"),
         home="roofalloc.solvers.scipy:solve",
         requires=("scipy",),
         alone=True,
@@ -55,7 +56,7 @@ BUILT_IN = (
     ),
     Variant(
         name="scip",
-        title="SCIP by PySCIPOpt, the model as it stands; one thread",
+        title=_("SCIP by PySCIPOpt, the model as it stands; one thread"),
         home="roofalloc.solvers.scip:solve",
         requires=("pyscipopt",),
         extra="scip",
@@ -64,7 +65,7 @@ BUILT_IN = (
     ),
     Variant(
         name="cpsat",
-        title="OR-Tools CP-SAT, the model in whole fen; up to 300,000 columns",
+        title=_("OR-Tools CP-SAT, the model in whole fen; up to 300,000 columns"),
         home="roofalloc.solvers.cpsat:solve",
         requires=("ortools",),
         extra="cpsat",
@@ -73,7 +74,7 @@ BUILT_IN = (
     ),
     Variant(
         name="greedy",
-        title="The best yield first, then the most gain per yuan; a baseline in seconds",
+        title=_("The best yield first, then the most gain per yuan; a baseline in seconds"),
         home="roofalloc.solvers.greedy:solve",
         exact=False,
         bounds=False,
@@ -82,7 +83,7 @@ BUILT_IN = (
     ),
     Variant(
         name="local-search",
-        title="Ruin and recreate, from the plan given or the greedy one",
+        title=_("Ruin and recreate, from the plan given or the greedy one"),
         home="roofalloc.solvers.local_search:solve",
         exact=False,
         bounds=False,
@@ -91,7 +92,7 @@ BUILT_IN = (
     ),
     Variant(
         name="by-hand",
-        title="What a planner does with a list and a map: best roofs first, nearest villages first",
+        title=_("What a planner does with a list and a map: best roofs first, nearest villages first"),
         home="roofalloc.solvers.by_hand:solve",
         exact=False,
         bounds=False,
@@ -100,7 +101,7 @@ BUILT_IN = (
     ),
     Variant(
         name="flow",
-        title="networkx decides who is paid from given stations; small instances",
+        title=_("networkx decides who is paid from given stations; small instances"),
         home="roofalloc.solvers.network:solve",
         requires=("networkx",),
         exact=False,
@@ -144,8 +145,17 @@ def get(name: str) -> Variant:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown solver {name!r}; {hint}there are {', '.join(sorted(known))}")
+    names = ", ".join(sorted(known))
+    if near:
+        raise UsageError(
+            _(
+                "unknown solver {name!r}; did you mean {near!r}? there are {names}",
+                name=name,
+                near=near[0],
+                names=names,
+            )
+        )
+    raise UsageError(_("unknown solver {name!r}; there are {names}", name=name, names=names))
 
 
 def installed(variant: Variant) -> bool:
@@ -167,7 +177,12 @@ def load(variant: Variant) -> Solve:
     if missing := _missing(variant):
         what = " ".join(missing) if variant.extra is None else f'"roofalloc[{variant.extra}]"'
         raise MissingExtraError(
-            f"solver {variant.name!r} needs {', '.join(missing)}; install with: pip install {what}"
+            _(
+                "solver {name!r} needs {packages}; install with: pip install {what}",
+                name=variant.name,
+                packages=", ".join(missing),
+                what=what,
+            )
         )
     return _function(variant.home)
 

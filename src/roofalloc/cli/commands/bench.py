@@ -9,6 +9,7 @@ import typer
 
 from roofalloc import __version__
 from roofalloc.errors import UsageError
+from roofalloc.texts import _
 
 from ..app import Code, command
 from ..arguments import AsJson, finite
@@ -62,12 +63,12 @@ def bench(
 
     if compare is not None:
         if instances:
-            raise UsageError("--compare takes two folders of runs and no instances")
+            raise UsageError(_("--compare takes two folders of runs and no instances"))
         text, ok = command.compared(*compare)
         print_lines(*text)
         return Code.DONE if ok else Code.CHECK_FAILED
     if not instances:
-        raise UsageError("bench needs instances, such as instances/small, or --compare OLD NEW")
+        raise UsageError(_("bench needs instances, such as instances/small, or --compare OLD NEW"))
     ordered = command.Order(
         tuple(instances),
         tuple(word.strip() for word in solvers.split(",") if word.strip()),
@@ -85,7 +86,12 @@ def bench(
     try:
         done = command.carried_out(ordered, say=complain)
     except KeyboardInterrupt:
-        complain(f"roofalloc: interrupted; finished runs are kept in {out}, and the same command goes on")
+        complain(
+            _(
+                "roofalloc: interrupted; finished runs are kept in {path}, and the same command goes on",
+                path=out,
+            )
+        )
         return Code.INTERRUPTED
     if html is not None:
         with Writing(html):

@@ -29,5 +29,5 @@ def check(instance: InstancePath, plan: PlanPath, as_json: AsJson = False) -> in
             }
         )
     else:
-        print_lines(*str(report).split("\n"))
+        print_lines(*report.lines())
     return Code.DONE if report.ok else Code.CHECK_FAILED

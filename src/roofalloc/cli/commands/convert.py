@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roofalloc.texts import _
+
 from ..app import Code, command
 from ..arguments import InstancePath, read_instance
 from ..output import Writing, print_lines, refuse_input
@@ -31,5 +33,5 @@ def convert(
     found = read_instance(instance)
     with Writing(out):
         write(found, out)
-    print_lines(f"{out}: {found.name}, sha256 {found.sha256}")
+    print_lines(_("{path}: {name}, sha256 {digest}", path=out, name=found.name, digest=found.sha256))
     return Code.DONE

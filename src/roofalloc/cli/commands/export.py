@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roofalloc.texts import _
+
 from ..app import Code, command
 from ..arguments import InstancePath, read_instance, unknown
 from ..output import Writing, print_lines
@@ -40,13 +42,23 @@ def export(
     from roofalloc.files import read_plan
 
     if rounding not in ROUNDINGS:
-        raise unknown("rounding", rounding, tuple(ROUNDINGS))
+        raise unknown(_("rounding"), rounding, tuple(ROUNDINGS))
     found = read_instance(instance)
     earlier = None if plan is None else read_plan(plan)
     with Writing(out):
         made = write(found, out, term, earlier, rounding)
     print_lines(
-        f"{out}: term {term} ({made.term}) of {found.name}; {made.columns:,} columns, {made.integers:,} of "
-        f"them whole, {made.rows:,} rows, {made.entries:,} entries"
+        _(
+            "{path}: term {number} ({term}) of {name}; {columns:,} columns, {integers:,} of them whole, "
+            "{rows:,} rows, {entries:,} entries",
+            path=out,
+            number=term,
+            term=made.term,
+            name=found.name,
+            columns=made.columns,
+            integers=made.integers,
+            rows=made.rows,
+            entries=made.entries,
+        )
     )
     return Code.DONE

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roofalloc.texts import _
+
 from ..app import Code, command
 from ..arguments import unknown
 from ..output import Writing, print_lines
@@ -48,10 +50,10 @@ def generate(
     from roofalloc.generators import generate as make
 
     if kind not in KINDS:
-        raise unknown("kind", kind, KINDS)
+        raise unknown(_("kind"), kind, KINDS)
     target = out if out is not None else Path("-".join([kind, str(seed), *(flavour or ())]))
     made = make(kind, seed, **(keywords(flavour) if flavour else {}))
     with Writing(target):
         write(made, target)
-    print_lines(f"{target}: {made.name}, sha256 {made.sha256}")
+    print_lines(_("{path}: {name}, sha256 {digest}", path=target, name=made.name, digest=made.sha256))
     return Code.DONE

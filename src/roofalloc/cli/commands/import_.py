@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from roofalloc.errors import UsageError
+from roofalloc.texts import _
 
 from ..app import Code, command
-from ..arguments import stem, unknown
+from ..arguments import stem, unknown, unreadable
 from ..output import Writing, print_lines, refuse_input
 
 
@@ -55,15 +55,18 @@ def import_(
     from roofalloc.translations import read as translate
 
     if form not in FORMATS:
-        raise unknown("format", form, tuple(FORMATS))
+        raise unknown(_("format"), form, tuple(FORMATS))
     target = out if out is not None else Path(f"{stem(file)}.json")
     refuse_input(target, file)
     given = {"radius": radius, "facilities": facilities, "budget": budget, "problem": problem}
     try:
         made = translate(form, file, **{key: value for key, value in given.items() if value is not None})
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise unreadable(file, error) from error
     with Writing(target):
         write(made, target)
-    print_lines(f"{target}: {made.name}, sha256 {made.sha256}", *(made.notes or "").splitlines())
+    print_lines(
+        _("{path}: {name}, sha256 {digest}", path=target, name=made.name, digest=made.sha256),
+        *(made.notes or "").splitlines(),
+    )
     return Code.DONE

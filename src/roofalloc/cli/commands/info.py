@@ -7,6 +7,7 @@ from roofalloc import __version__
 from ..app import Code, command
 from ..arguments import AsJson, InstancePath, read_instance
 from ..output import print_json, print_lines, warn
+from ..speech import speech
 
 
 @command
@@ -21,5 +22,5 @@ def info(instance: InstancePath, as_json: AsJson = False) -> int:
         print_json(page.record() | {"warnings": list(found.warnings), "version": __version__})
         return Code.DONE
     warn(found, quiet=False)
-    print_lines(*str(page).split("\n"))
+    print_lines(*page.lines(speech.spoken))
     return Code.DONE

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from roofalloc import __version__
+from roofalloc.texts import _
 
 from ..app import Code, command
 from ..arguments import AsJson
 from ..output import Writing, print_json, print_lines, refuse_input
+from ..speech import speech
 
 
 @command
@@ -43,7 +45,9 @@ def instances(
                 save(made, target)
             written.append({"name": entry.name, "file": str(target), "sha256": entry.sha256})
             if not as_json:
-                print_lines(f"{target}: {entry.name}, sha256 {entry.sha256}")
+                print_lines(
+                    _("{path}: {name}, sha256 {digest}", path=target, name=entry.name, digest=entry.sha256)
+                )
         if as_json:
             print_json({"written": written, "version": __version__})
         return Code.DONE
@@ -67,5 +71,6 @@ def instances(
         return Code.DONE
     from roofalloc.report import library_table
 
-    print_lines(*library_table((entry, library.known(best, entry)) for entry in found))
+    rows = ((entry, library.known(best, entry)) for entry in found)
+    print_lines(*library_table(rows, speech.spoken))
     return Code.DONE

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from roofalloc.texts import _
+
 from ..app import Code, command
 from ..arguments import unknown
 from ..output import Writing, print_lines
@@ -26,12 +28,12 @@ def schema(
     from roofalloc.files.schemas import schema as describe
 
     if kind not in KINDS:
-        raise unknown("kind of file", kind, KINDS)
+        raise unknown(_("kind of file"), kind, KINDS)
     text = json.dumps(describe(kind), ensure_ascii=False, indent=1)
     if out is None:
         print_lines(*text.split("\n"))
         return Code.DONE
     with Writing(out):
         write_file(out, [f"{text}\n".encode()])
-    print_lines(f"{out}: JSON Schema of {kind}")
+    print_lines(_("{path}: JSON Schema of {kind}", path=out, kind=kind))
     return Code.DONE

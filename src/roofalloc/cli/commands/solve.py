@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofalloc.errors import UsageError
+from roofalloc.texts import _
 
 from ..app import Code, command
 from ..arguments import AsJson, InstancePath, finite, options_of, read_instance, stem
@@ -65,7 +66,7 @@ def solve(
     folder = out if out is not None else Path(f"{stem(instance)}.plan")
     if resume and start is not None:
         raise UsageError(
-            "--resume begins with the plan in the folder, --start with another; give one of them"
+            _("--resume begins with the plan in the folder, --start with another; give one of them")
         )
     refuse_output(folder)
     if solver != "auto":
@@ -80,13 +81,18 @@ def solve(
     if resume:
         first = _resumed(folder, problem, quiet or as_json)
     elif not (quiet or as_json) and is_checkpoint(folder):
-        complain(f"warning: {folder} holds a plan of a run that did not end; --resume goes on from it")
+        complain(
+            _("warning: {path} holds a plan of a run that did not end; --resume goes on from it", path=folder)
+        )
     seconds = {"read": time.monotonic() - begun}
     warn(problem, quiet or as_json)
     if first is not None and first.instance_sha256 != problem.sha256 and not (quiet or as_json):
         complain(
-            f"warning: {start} is a plan of {first.instance_name}, not of this very instance; "
-            "what of it fits is used"
+            _(
+                "warning: {path} is a plan of {name}, not of this very instance; what of it fits is used",
+                path=start,
+                name=first.instance_name,
+            )
         )
 
     if resume and first is not None and first.status == "optimal":
@@ -122,11 +128,17 @@ def solve(
         print_lines(*solve_page(problem, result, seconds, folder if written else None))
     if code is Code.INTERRUPTED and not as_json:
         complain(
-            f"roofalloc: interrupted; the plan in {folder} is better than what was found, and was kept"
+            _(
+                "roofalloc: interrupted; the plan in {path} is better than what was found, and was kept",
+                path=folder,
+            )
             if kept
-            else f"roofalloc: interrupted; the best plan found is in {folder}; --resume goes on from it"
+            else _(
+                "roofalloc: interrupted; the best plan found is in {path}; --resume goes on from it",
+                path=folder,
+            )
             if written
-            else "roofalloc: interrupted before a plan was found"
+            else _("roofalloc: interrupted before a plan was found")
         )
     return code
 
@@ -140,19 +152,27 @@ def _resumed(folder: Path, instance: Instance, quiet: bool) -> Plan | None:
     plan = read_plan(folder) if holds_plan(folder) else None
     if plan is not None and plan.instance_sha256 != instance.sha256:
         raise UsageError(
-            f"{folder} holds a plan of {plan.instance_name} ({plan.instance_sha256[:12]}...), not of this "
-            f"very instance ({instance.sha256[:12]}...); --start {folder} begins with what of it fits"
+            _(
+                "{path} holds a plan of {name} ({digest}...), not of this very instance ({ours}...); "
+                "--start {path} begins with what of it fits",
+                path=folder,
+                name=plan.instance_name,
+                digest=plan.instance_sha256[:12],
+                ours=instance.sha256[:12],
+            )
         )
     if plan is not None and plan.objective:
         report = check(instance, plan)
         if not report.ok:
-            raise UsageError(f"{folder} cannot be gone on from: {report.findings[0]}")
+            fault = report.findings[0].text
+            raise UsageError(_("{path} cannot be gone on from: {fault}", path=folder, fault=fault))
         if not quiet:
-            done = (
-                "is optimal: there is nothing to be done" if plan.status == "optimal" else "is gone on from"
+            complain(
+                _("the plan in {path} is optimal: there is nothing to be done", path=folder)
+                if plan.status == "optimal"
+                else _("the plan in {path} is gone on from", path=folder)
             )
-            complain(f"the plan in {folder} {done}")
         return plan
     if not quiet:
-        complain(f"there is no plan in {folder} to go on from; this run begins anew")
+        complain(_("there is no plan in {path} to go on from; this run begins anew", path=folder))
     return None

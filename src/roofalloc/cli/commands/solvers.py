@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from roofalloc import __version__
+from roofalloc.texts import _
 
 from ..app import Code, command
 from ..arguments import AsJson
 from ..output import print_json, print_lines
+from ..speech import speech
 
 
 @command
@@ -39,16 +41,22 @@ def solvers(as_json: AsJson = False) -> int:
     from roofalloc.report.words import table
     from roofalloc.solvers.base import SWITCHES, TERMS
 
-    rows = [("name", "installed", "exact", "bounds", "")]
+    yes, no = _("yes"), _("no")
+    rows: list[tuple[str, ...]] = [(_("name"), _("installed"), _("exact"), _("bounds"), "")]
     lacking: dict[str, list[str]] = {}
     for v in variants:
-        extra = f": pip install 'roofalloc[{v.extra}]'" if v.extra else ""
-        there = "yes" if v.name in ready else f"no{extra}"
-        rows.append((v.name, there, "yes" if v.exact else "no", "yes" if v.bounds else "no", v.title))
+        there = yes if v.name in ready else no
+        if v.name not in ready and v.extra:
+            there = _("no: pip install 'roofalloc[{extra}]'", extra=v.extra)
+        rows.append((v.name, there, yes if v.exact else no, yes if v.bounds else no, v.title))
         lacks = ", ".join([*sorted(TERMS - v.terms), *sorted(SWITCHES - v.switches)])
         lacking.setdefault(lacks, []).append(v.name)
-    cannot = [f"{', '.join(names)}: without {lacks}" for lacks, names in lacking.items() if lacks]
-    end = "auto is prices, which leaves to highs what is small, a covering, or not its kind."
-    print_lines(*table(rows, indent=0), "", "Every term and switch of the policy is kept, but for")
-    print_lines(*(f"  {line}" for line in cannot), end)
+    cannot = [
+        _("  {names}: without {lacks}", names=", ".join(names), lacks=lacks)
+        for lacks, names in lacking.items()
+        if lacks
+    ]
+    end = _("auto is prices, which leaves to highs what is small, a covering, or not its kind.")
+    every = _("Every term and switch of the policy is kept, but for")
+    print_lines(*table(rows, indent=0, say=speech.say), "", every, *cannot, end)
     return Code.DONE

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roofalloc.errors import UsageError
+from roofalloc.texts import _
 
 from ..app import Code, command
 from ..arguments import Language, language_of
@@ -28,10 +29,10 @@ def template(
 
     language = language_of(lang)
     if not is_workbook(out):
-        raise UsageError(f"{out}: a template is written as NAME.xlsx")
+        raise UsageError(_("{path}: a template is written as NAME.xlsx", path=out))
     if out.is_file() and not force:  # it may have been filled in
-        raise UsageError(f"{out} stands there already; --force replaces it")
+        raise UsageError(_("{path} stands there already; --force replaces it", path=out))
     with Writing(out):
         write_template(out, language)
-    print_lines(f"{out}: fill it in, then: roofalloc validate {out}")
+    print_lines(_("{path}: fill it in, then: roofalloc validate {path}", path=out))
     return Code.DONE

@@ -9,6 +9,7 @@ import typer
 
 from roofalloc import __version__
 from roofalloc.errors import InstanceError, OutputError, UsageError
+from roofalloc.texts import _, text_of
 
 from ..app import Code, command
 from ..arguments import AsJson, InstancePath, Language, language_of, read_instance
@@ -35,9 +36,9 @@ def validate(
     language = language_of(lang)
     if marked is not None:
         if not (is_workbook(instance) and is_workbook(marked)):
-            raise UsageError("--marked makes a copy NAME.xlsx of a workbook NAME.xlsx")
+            raise UsageError(_("--marked makes a copy NAME.xlsx of a workbook NAME.xlsx"))
         if marked.resolve() == instance.resolve():
-            raise UsageError(f"--marked {marked} is the instance itself")
+            raise UsageError(_("--marked {path} is the instance itself", path=marked))
     try:
         found = read_instance(instance)
     except InstanceError as error:
@@ -57,7 +58,11 @@ def validate(
         )
         return Code.DONE
     warn(found, quiet=False)
-    print_lines(f"{instance}: a valid instance", f"name    {found.name}", f"sha256  {digest}")
+    print_lines(
+        _("{path}: a valid instance", path=instance),
+        _("name    {name}", name=found.name),
+        _("sha256  {digest}", digest=digest),
+    )
     return Code.DONE
 
 
@@ -68,7 +73,12 @@ def _mark(instance: Path, error: InstanceError, marked: Path | None, language: s
     out = marked or instance.with_name(f"{instance.stem}.faults.xlsx")
     if marked is None and (as_json or out.exists()):
         if not as_json:
-            complain(f"{out} stands there already, and may have been worked on; --marked {out} replaces it")
+            complain(
+                _(
+                    "{path} stands there already, and may have been worked on; --marked {path} replaces it",
+                    path=out,
+                )
+            )
         return
     try:
         with Writing(out):
@@ -76,7 +86,7 @@ def _mark(instance: Path, error: InstanceError, marked: Path | None, language: s
     except OutputError as failure:
         if marked is not None:
             raise
-        complain(f"warning: {failure}")
+        complain(_("warning: {said}", said=text_of(failure)))
     else:
         if not as_json:
-            complain(f"the faulty cells are marked in {out}")
+            complain(_("the faulty cells are marked in {path}", path=out))
