@@ -287,7 +287,7 @@
       columnDefaults: { headerHozAlign: "left", resizable: false, minWidth: 88 },
       initialSort: sort.map(([column, dir]) => ({ column, dir })), // the last decides first
       columns: used(shown).map(({ title, field, write, grow, least, compare }, n) => (write
-        ? { title, field, hozAlign: "right", headerHozAlign: "right", sorter: "number", headerSortStartingDir: "desc", formatter: (cell) => write(cell.getValue()) }
+        ? { title, field, minWidth: 100, hozAlign: "right", headerHozAlign: "right", sorter: "number", headerSortStartingDir: "desc", formatter: (cell) => write(cell.getValue()) }
         : { title, field, widthGrow: grow, minWidth: least ?? (n ? 100 : 150), maxWidth: phone ? 150 : undefined, frozen: n === 0, sorter: compare ?? ((a, b) => collator.compare(a, b)), formatter: "plaintext" })),
     });
     table.on("tableBuilt", () => { ready = true; find(); });
