@@ -742,7 +742,7 @@ def test_a_path_in_place_of_an_instance_is_told_apart() -> None:
 def test_pairs_that_are_too_many_to_limit_are_refused_with_their_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("roofalloc.problem.MOST_PAIRS", 20)
+    monkeypatch.setattr("roofalloc.problem.problem.MOST_PAIRS", 20)
     instance = ra.generate("hamlet", 1, unlimited=True, single_source=True)
     with pytest.raises(UsageError, match=r"\d+ pairs of roof and village may pay without max_distance_km"):
         ra.solve(instance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -277,6 +278,13 @@ class Problem:
             else:
                 self._steps[term.term] = Fraction(int(np.gcd.reduce(self.gains(term))), WEIGHT)
         return self._steps[term.term]
+
+    def resolution(self, term: Term) -> Fraction:
+        """What two scores of a term differ by at least, if they differ; 0 where they never do."""
+        if term.term != "fairness":
+            return self.step(term)
+        largest = sorted(total for _, _, total in self.shares)[-2:]
+        return Fraction(1, math.prod(largest))
 
     @cached_property
     def _steps(self) -> dict[str, Fraction]:

@@ -154,6 +154,16 @@ def proof_gap(n_integers: int, gap: float) -> float:
     return 0.0 if n_integers < SMALL else gap
 
 
+def outward(problem: Problem, stage: Stage, bound: float, off: float) -> float:
+    """A bound of a branch and bound on the score, and as much more as it may have overlooked.
+
+    What is better than its best by less than its tolerance, ``off`` in score, it drops; and so it matters
+    where scores may lie as close as that.
+    """
+    apart = problem.resolution(stage.term)
+    return bound if not apart or apart > off else bound + off
+
+
 def absolute_gap(problem: Problem, stage: Stage) -> float:
     """A gap on the score that already proves optimality: just below the term's step, 0 where it has none."""
     return float(problem.step(stage.term)) * (1 - 1e-6)

@@ -14,7 +14,7 @@ import numpy as np
 
 from roofalloc.problem import Problem, Stage
 
-from .base import Answer, Run, Stopped, absolute_gap, proof_gap
+from .base import Answer, Run, Stopped, absolute_gap, outward, proof_gap
 from .highs_lp import contradicts_itself, pass_lp, stop_on, use_threads
 from .model import build
 
@@ -52,7 +52,9 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
             highs.setSolution(len(sparse), sparse, values)
 
     def bound_of(dual_bound: float) -> float | None:
-        return model.score(dual_bound) if np.isfinite(dual_bound) else None
+        if not np.isfinite(dual_bound):
+            return None
+        return outward(problem, stage, model.score(dual_bound), TOLERANCE * model.score_unit)
 
     def improved(event: Any) -> None:
         data = event.data_out

@@ -47,12 +47,13 @@ import numpy as np
 import pulp
 
 from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
-from roofalloc.solvers.base import Answer, Run, proof_gap
+from roofalloc.solvers.base import Answer, Run, outward, proof_gap
 
 from .apart.pulp_backends import Found, optimise
 
 WATTS = 1000  # in a kW
 YUAN = 100  # fen
+INCREMENT = 1e-5  # CBC drops what is better by less, in its own unit
 FAIRNESS = 1e4  # t is modelled in ten-thousandths: shares that differ by 1e-9 are told apart
 
 Variables = list[Any]  # of pulp.LpVariable
@@ -82,16 +83,19 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     if run.start is not None:
         model.begin_with(run.start)
 
+    def score(objective: float) -> float:
+        return outward(problem, stage, objective * model.scale, INCREMENT * model.scale)
+
     def new_bound(objective: float) -> None:
         if not narrowed:
-            run.report(None, objective * model.scale)
+            run.report(None, score(objective))
 
     narrowed = run.reserve and bool(problem.reserve.any())
     found = optimise(model.lp, run, proof_gap(model.n_integers, run.gap), new_bound)
     choice = model.choice() if found.solved else None
     if narrowed:
         return _of_the_narrower_model(choice, found)
-    bound = None if found.bound is None else found.bound * model.scale
+    bound = None if found.bound is None else score(found.bound)
     if choice is not None:
         run.report(choice, bound)
     return Answer(choice, bound, found.stopped, found.infeasible, found.message)

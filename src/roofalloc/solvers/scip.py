@@ -7,7 +7,7 @@ from pathlib import Path
 from roofalloc.problem import Problem, Stage
 
 from .apart.back_end import search
-from .base import Answer, Run, absolute_gap, proof_gap
+from .base import Answer, Run, absolute_gap, outward, proof_gap
 from .highs_lp import pass_lp
 from .model import Model, build
 
@@ -23,9 +23,11 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         "numerics/feastol": TOLERANCE,
         "randomization/randomseedshift": run.seed % 2**31,
     }
-    return search(
-        "scip", model, run, lambda folder: _write(folder / "model.mps", model), settings, model.score
-    )
+
+    def score(objective: float) -> float:
+        return outward(problem, stage, model.score(objective), TOLERANCE * model.score_unit)
+
+    return search("scip", model, run, lambda folder: _write(folder / "model.mps", model), settings, score)
 
 
 def _write(path: Path, model: Model) -> None:

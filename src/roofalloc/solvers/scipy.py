@@ -11,7 +11,7 @@ import re
 from roofalloc.problem import Problem, Stage
 
 from .apart.back_end import search, write_arrays
-from .base import Answer, Run, absolute_gap, proof_gap
+from .base import Answer, Run, absolute_gap, outward, proof_gap
 from .model import build
 
 TOLERANCE = 1e-8  # of a station's 100,000 yuan a year, 0.1 fen
@@ -30,13 +30,17 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     }
     if run.threads is not None:
         settings["threads"] = run.threads
+
+    def score(objective: float) -> float:
+        return outward(problem, stage, model.score(objective), TOLERANCE * model.score_unit)
+
     return search(
         "scipy",
         model,
         run,
         lambda folder: write_arrays(folder / "model.npz", model),
         settings,
-        model.score,
+        score,
         bound_in,
     )
 
