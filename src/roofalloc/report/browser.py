@@ -190,6 +190,7 @@ def _run(browser: str, folder: Path, html: str, flags: Sequence[str], seconds: f
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            env={**os.environ, "CHROME_CONFIG_HOME": str(folder / "config")},  # or crash reports stay at home
         )
     os.close(stdin)
     try:
