@@ -28,6 +28,10 @@ _V = TypeVar("_V")
 def read_salt(path: str | os.PathLike[str]) -> bytes:
     """Read a salt: all that a file holds but for blanks at its ends.
 
+    Parameters
+    ----------
+    path : a file, or a pipe
+
     Raises
     ------
     UsageError
@@ -55,6 +59,11 @@ def hashed_id(household: str, salt: bytes) -> str:
     The first 60 bits of HMAC-SHA256, with the salt as its key, of ``household:`` and the id in UTF-8, in
     base 32 (RFC 4648).
 
+    Parameters
+    ----------
+    household : its id
+    salt : see `read_salt`
+
     Examples
     --------
     >>> hashed_id("h1", b"a salt that nobody knows")
@@ -66,6 +75,11 @@ def hashed_id(household: str, salt: bytes) -> str:
 
 def hashed_ids(instance: Instance, salt: bytes) -> Mapping[str, str]:
     """What stands for the id of each household of an instance.
+
+    Parameters
+    ----------
+    instance : whose households they are
+    salt : see `read_salt`
 
     Raises
     ------

@@ -6,6 +6,7 @@ from . import check
 from . import validate
 from . import info
 from . import report
+from . import papers
 from . import template
 from . import convert
 from . import generate
@@ -27,6 +28,7 @@ __all__ = [
     "import_solution",
     "info",
     "instances",
+    "papers",
     "report",
     "schema",
     "solve",
