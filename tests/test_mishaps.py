@@ -803,6 +803,43 @@ def test_killed_at_any_moment_a_whole_plan_is_on_disk_and_each_run_goes_on_from_
     assert assert_sound(hamlet, Path("h.plan")).totals.people == best.people
 
 
+@pytest.mark.slow
+@posix
+def test_a_city_killed_at_several_moments_keeps_its_value_and_its_bound(tmp_path: Path) -> None:
+    city = ra.generate("city", 2)
+    ra.write(city, tmp_path / "c.json.gz")
+    arguments = ["solve", "c.json.gz", "-o", "c.plan", "-q", "--gap", "0", "--threads", "1"]
+    known: list[tuple[Fraction, Fraction]] = []
+    for seconds in (1.5, 4.0, 2.5):
+        more = ["--resume"] if known else []
+        with subprocess.Popen([sys.executable, "-m", "roofalloc", *arguments, *more], cwd=tmp_path) as run:
+            while not is_checkpoint(tmp_path / "c.plan"):
+                assert run.poll() is None
+                time.sleep(0.1)
+            time.sleep(seconds)
+            run.kill()
+        assert run.returncode == -signal.SIGKILL
+        (term,) = assert_sound(city, tmp_path / "c.plan").objective
+        assert term.certified_bound is not None
+        known.append((term.value, term.certified_bound))
+    values, bounds = zip(*known, strict=True)
+    assert list(values) == sorted(values)
+    assert list(bounds) == sorted(bounds, reverse=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "roofalloc", *arguments[:-4], "--gap", "0.01", "--resume"],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (term,) = assert_sound(city, tmp_path / "c.plan").objective
+    assert term.value >= values[-1]
+    assert term.certified_bound is not None
+    assert term.certified_bound <= bounds[-1]
+    assert not is_checkpoint(tmp_path / "c.plan")
+
+
 # --- elsewhere -----------------------------------------------------------------------------------------
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +43,32 @@ def workbook(data: bytes, folder: Path) -> None:
 def plan_workbook(data: bytes, folder: Path) -> None:
     (folder / "plan.xlsx").write_bytes(data)
     ra.check(_plain(), ra.read_plan(folder / "plan.xlsx"))
+
+
+def sheets(data: bytes, folder: Path) -> None:
+    """A workbook as its parts, each behind a line ``=== NAME``: a change of a byte breaks no checksum."""
+    workbook(packed(data), folder)
+
+
+def plan_sheets(data: bytes, folder: Path) -> None:
+    """A plan's workbook as its parts."""
+    plan_workbook(packed(data), folder)
+
+
+def packed(data: bytes) -> bytes:
+    """A workbook of parts, as `sheets` takes them."""
+    found = io.BytesIO()
+    parts = re.split(rb"(?m)^=== ([\w./\[\]]{1,60})\n", data)
+    with zipfile.ZipFile(found, "w") as file:
+        for name, content in dict(zip(parts[1::2], parts[2::2], strict=True)).items():
+            file.writestr(name.decode(), content)
+    return found.getvalue()
+
+
+def unpacked(data: bytes) -> bytes:
+    """The inverse of `packed`."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        return b"".join(b"=== %s\n%s\n" % (name.encode(), file.read(name)) for name in file.namelist())
 
 
 def parquet(data: bytes, folder: Path) -> None:
@@ -133,6 +161,8 @@ TARGETS: dict[str, Target] = {
     "workbook": workbook,
     "plan": plan,
     "plan-workbook": plan_workbook,
+    "sheets": sheets,
+    "plan-sheets": plan_sheets,
     "index": index,
     "best": best,
     "runs": runs,
