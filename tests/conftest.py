@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +15,9 @@ import roofalloc as ra
 from commands import Call, Outcome
 from roofalloc.cli import run
 from roofalloc.problem import Problem, compile_problem
+
+os.environ.pop("LC_ALL", None)
+os.environ["LC_MESSAGES"] = "C"  # the command speaks English to the tests, wherever they run
 
 
 @pytest.fixture

@@ -136,4 +136,5 @@ _COMPLAINTS = (
     _("Input should be a valid integer, unable to parse string as an integer"),
     _("Input should be greater than or equal to {low}"),
     _("Input should be less than or equal to {high}"),
+    _("{value} is not a finite number."),
 )
