@@ -172,7 +172,7 @@ def test_what_planners_have_is_read_exactly_and_told(tmp_path: Path) -> None:
         ("农户", "C2", "中庄", "农户 row 2, 所在村: found '中庄'"),
         ("资金来源", "E3", "十五", "资金来源 row 3, 贷款年限: found '十五'"),
         ("屋顶", "G1", "年收益（斤）", "屋顶, 年收益（斤）: found '年收益（斤）', expected a known unit"),
-        ("屋顶", "I1", "造价", "屋顶, 造价: expected one column for options.capital ('造价' is another)"),
+        ("屋顶", "I1", "造价", "总投资（万元）: expected one column for options.capital ('造价' is another)"),
         ("屋顶", "I1", "什么", "屋顶, 什么: expected a column of the template"),
         ("村", "B3", "上庄", "农户 row 2, 所在村: found '上庄'"),  # two villages of that name
     ],
@@ -183,6 +183,44 @@ def test_what_could_mean_two_things_is_a_fault_where_it_stands(
     changes: dict[tuple[str, str], Any] = {(sheet, cell): value}
     told = faults(book(tmp_path / "a.xlsx", changes))
     assert any(line.startswith(wanted) or wanted in line for line in told), told
+
+
+@pytest.mark.parametrize(
+    ("title", "rows", "wanted"),
+    [
+        ("连接点", [["编号"], ["p"]], "连接点: expected a sheet of the template (roofalloc template) (did"),
+        ("Roofs", [["id"], ["r"]], "屋顶: expected one sheet for roofs (Roofs is another)"),
+        ("roofs", [["id"], ["r"]], "屋顶: expected one sheet for roofs (roofs is another)"),
+        ("接入点", [["甲", "乙"], [1, 2]], "接入点: expected a row of column names among the first 20"),
+        ("指标", [["id"], ["r"]], "指标: expected a sheet of the template (roofalloc template) (unknown"),
+    ],
+)  # fmt: skip
+def test_a_sheet_too_many_is_a_fault_and_read_by_nobody(
+    tmp_path: Path, title: str, rows: list[list[Any]], wanted: str
+) -> None:
+    path = book(tmp_path / "a.xlsx")
+    made = openpyxl.load_workbook(path)
+    sheet = made.create_sheet(title)
+    for row in rows:
+        sheet.append(row)
+    made.save(path)
+    (told,) = faults(path)
+    assert told.startswith(wanted)
+
+
+def test_options_stand_in_one_place(tmp_path: Path) -> None:
+    path = book(tmp_path / "a.xlsx")
+    made = openpyxl.load_workbook(path)
+    sheet = made.create_sheet("方案")
+    for row in (["所属屋顶", "装机容量（kW）"], ["1", 5]):
+        sheet.append(row)
+    made.save(path)
+    assert any("power, capital and income in one place" in line for line in faults(path)), faults(path)
+
+
+def test_a_column_without_a_name_is_a_fault(tmp_path: Path) -> None:
+    told = faults(book(tmp_path / "a.xlsx", {("村", "F3"): 7}))
+    assert told == ["村 row 1, column F: expected a column name (the cell is empty)"]
 
 
 def test_a_percent_format_holds_the_share_itself(tmp_path: Path) -> None:

@@ -189,8 +189,8 @@ class _Reader:
                 continue
             if self.planners.sheets[table] != title:
                 wanted = _("one sheet for {table}", table=table)
-                hint = _("{sheet} is another", sheet=self.planners.sheets[table])
-                self.report.add(Origin(path, title), expected=wanted, hint=hint)
+                hint = _("{sheet} is another", sheet=title)
+                self.report.add(Origin(path, table), expected=wanted, hint=hint)
             self.note(_("sheets by other names"), title != table)
 
     # Tables -------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class _Reader:
         columns: dict[str, RawColumn] = {}
         for at, name in head.names.items():
             said = head.said[at]
-            self.planners.heads[table, name] = said
+            self.planners.heads.setdefault((table, name), said)
             if name in columns:
                 told = Origin(origin.path, table)
                 other = _("{column!r} is another", column=said)
