@@ -488,6 +488,41 @@ def test_nothing_sticks_out_on_a_laptop_or_a_phone(opened: Browser, width: int) 
 
 
 @in_browser
+def test_it_is_dark_where_the_reader_is_and_light_on_paper(opened: Browser) -> None:
+    page = opened.page
+    paper = "getComputedStyle(document.querySelector('.tabulator')).backgroundColor"
+    stations = """echarts.getInstanceByDom(document.getElementById("map")).getOption()
+        .series.find((one) => one.id === "new").itemStyle.color"""
+    corner = """(() => {
+        const canvas = document.querySelector("#map-printed canvas");
+        return [...canvas.getContext("2d").getImageData(0, 0, 1, 1).data];
+    })()"""
+    body = "getComputedStyle(document.body).color"
+
+    def until(colour: str) -> None:
+        """The page's own policy forbids playwright's way to wait."""
+        for _ in range(3000):
+            if page.evaluate(stations) == colour:
+                return
+            page.wait_for_timeout(20)
+        raise AssertionError(page.evaluate(stations))
+
+    assert page.evaluate(f"[{paper}, {stations}]") == ["rgb(255, 255, 255)", "#17212b"]
+    try:
+        page.emulate_media(color_scheme="dark")
+        until("#e4e9ed")
+        assert page.evaluate(f"[{paper}, {body}]") == ["rgb(18, 24, 29)", "rgb(228, 233, 237)"]
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate(corner) == [255, 255, 255, 255]
+        assert page.evaluate(stations) == "#e4e9ed"  # the screen stays as it was
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    finally:
+        page.emulate_media(media="screen", color_scheme="light")
+    until("#17212b")
+
+
+@in_browser
 def test_it_prints_on_a4_with_map_and_list(opened: Browser) -> None:
     pdf = opened.page.pdf(prefer_css_page_size=True, print_background=True)
     assert pdf.startswith(b"%PDF")

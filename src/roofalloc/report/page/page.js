@@ -5,7 +5,12 @@
   const _ = (text) => data.words[text] ?? text;
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
   const range = (n) => [...Array(n).keys()];
-  const INK = "#17212b", SOFT = "#5a6672", GREY = "#b4bdc6", ACCENT = "#0b6b72";
+  const LIGHT = { paper: [255, 255, 255], ink: "#17212b", grey: "#b4bdc6", accent: [11, 107, 114], label: "rgba(255,255,255,0.84)" };
+  const DARK = { paper: [18, 24, 29], ink: "#e4e9ed", grey: "#4a5761", accent: [79, 179, 185], label: "rgba(18,24,29,0.8)" };
+  const night = matchMedia("(prefers-color-scheme: dark)");
+  const lit = () => (night.matches && !("still" in document.documentElement.dataset) ? DARK : LIGHT);
+  let colours = lit();
+  const rgb = (parts) => `rgb(${parts.join(",")})`;
   const byId = (id) => document.getElementById(id);
 
   /* Numbers. Money is in fen, power in watts; both stay whole until they are written. */
@@ -101,8 +106,8 @@
   ].filter(([, text]) => text));
 
   const mix = (part) => {
-    const [from, to] = [[255, 255, 255], [11, 107, 114]];
-    return `rgb(${from.map((c, n) => Math.round(c + (to[n] - c) * part)).join(",")})`;
+    const { paper, accent } = colours;
+    return rgb(paper.map((c, n) => Math.round(c + (accent[n] - c) * part)));
   };
   const line = (k) => ({ coords: [at(roofs, payments.roof[k]), at(villages, payments.village[k])] });
   const drawable = (k) => known(roofs, payments.roof[k]) && known(villages, payments.village[k]);
@@ -115,7 +120,7 @@
     over.removeAll();
     for (const k of linesOf(what)) {
       const [[x1, y1], [x2, y2]] = line(k).coords.map((place) => map.convertToPixel("geo", place));
-      over.add(new echarts.graphic.Line({ silent: true, z: 50, shape: { x1, y1, x2, y2 }, style: { stroke: ACCENT, lineWidth: 2 } }));
+      over.add(new echarts.graphic.Line({ silent: true, z: 50, shape: { x1, y1, x2, y2 }, style: { stroke: rgb(colours.accent), lineWidth: 2 } }));
     }
   }
 
@@ -169,6 +174,24 @@
     focus(lifted);
   }
 
+  /** The colours of the map, by day or by night; on paper it is day. */
+  function paint(chosen) {
+    colours = chosen;
+    const { ink, grey, label } = colours, [paper, accent] = [rgb(colours.paper), rgb(colours.accent)];
+    map.setOption({
+      tooltip: { backgroundColor: paper, borderColor: grey, textStyle: { color: ink } },
+      series: [
+        { id: "payments", lineStyle: { color: accent } },
+        { id: "unbuilt", itemStyle: { color: grey } },
+        { id: "villages", itemStyle: { borderColor: accent } },
+        { id: "running", itemStyle: { color: paper, borderColor: ink } },
+        { id: "new", itemStyle: { color: ink, borderColor: paper } },
+        { id: "labels", label: { color: ink, backgroundColor: label } },
+      ],
+    });
+    drawMap();
+  }
+
   function beginMap() {
     byId("explore").hidden = false;
     if (!placed.length) { byId("map-box").hidden = true; document.querySelector(".key").hidden = true; byId("hint").hidden = true; return; }
@@ -188,14 +211,14 @@
         map: "area", roam: true, silent: true, scaleLimit: { min: 0.8, max: 60 }, aspectScale: Math.cos((((south + north) / 2) * Math.PI) / 180),
         left: 12, right: 12, top: 40, bottom: 12, itemStyle: { color: "transparent", borderWidth: 0 }, emphasis: { disabled: true }, label: { show: false },
       },
-      tooltip: { trigger: "item", confine: true, borderColor: GREY, padding: [8, 10], textStyle: { color: INK }, formatter: ({ seriesId, data: one }) => (seriesId === "villages" ? villageTip(one.i) : roofTip(one.i)) },
+      tooltip: { trigger: "item", confine: true, padding: [8, 10], formatter: ({ seriesId, data: one }) => (seriesId === "villages" ? villageTip(one.i) : roofTip(one.i)) },
       series: [
-        pays("payments", { z: 1, large: true, largeThreshold: 500, progressive: 0, lineStyle: { color: ACCENT, width: 0.8, opacity: 0.28, curveness: 0 } }),
-        scatter("unbuilt", { z: 2, symbol: "rect", symbolSize: 3, large: true, largeThreshold: 500, progressive: 0, itemStyle: { color: GREY } }),
-        scatter("villages", { z: 3, symbol: "circle", itemStyle: { borderColor: ACCENT, borderWidth: 1, opacity: 0.92 } }),
-        scatter("running", { z: 4, symbol: "rect", itemStyle: { color: "#fff", borderColor: INK, borderWidth: 1.2, opacity: 1 } }),
-        scatter("new", { z: 5, symbol: "rect", itemStyle: { color: INK, borderColor: "#fff", borderWidth: 0.6, opacity: 1 } }),
-        scatter("labels", { z: 7, silent: true, tooltip: { show: false }, itemStyle: { color: "transparent" }, labelLayout: { hideOverlap: true }, label: { show: true, position: "top", distance: 8, formatter: ({ name }) => name, color: INK, fontSize: map.getWidth() < 600 ? 10 : 11.5, lineHeight: 14, fontWeight: 600, align: "center", backgroundColor: "rgba(255,255,255,0.84)", padding: [2, 5], borderRadius: 2 } }),
+        pays("payments", { z: 1, large: true, largeThreshold: 500, progressive: 0, lineStyle: { width: 0.8, opacity: 0.28, curveness: 0 } }),
+        scatter("unbuilt", { z: 2, symbol: "rect", symbolSize: 3, large: true, largeThreshold: 500, progressive: 0 }),
+        scatter("villages", { z: 3, symbol: "circle", itemStyle: { borderWidth: 1, opacity: 0.92 } }),
+        scatter("running", { z: 4, symbol: "rect", itemStyle: { borderWidth: 1.2, opacity: 1 } }),
+        scatter("new", { z: 5, symbol: "rect", itemStyle: { borderWidth: 0.6, opacity: 1 } }),
+        scatter("labels", { z: 7, silent: true, tooltip: { show: false }, itemStyle: { color: "transparent" }, labelLayout: { hideOverlap: true }, label: { show: true, position: "top", distance: 8, formatter: ({ name }) => name, fontSize: map.getWidth() < 600 ? 10 : 11.5, lineHeight: 14, fontWeight: 600, align: "center", padding: [2, 5], borderRadius: 2 } }),
       ],
     });
     const thing = ({ seriesId, data: one }) => ({ of: seriesId === "villages" ? "villages" : "roofs", i: one.i });
@@ -369,9 +392,13 @@
   }
   window.addEventListener("beforeprint", () => {
     printTable();
-    if (map) byId("map-printed").replaceChildren(map.renderToCanvas({ pixelRatio: 2, backgroundColor: "#fff" })); // a sheet is not waited for
+    if (!map) return;
+    paint(LIGHT);
+    byId("map-printed").replaceChildren(map.renderToCanvas({ pixelRatio: 2, backgroundColor: "#fff" })); // a sheet is not waited for
+    paint(lit());
   });
   window.addEventListener("afterprint", () => { byId("rest").textContent = ""; byId("map-printed").replaceChildren(); });
+  night.addEventListener("change", () => { if (map) paint(lit()); });
 
   const refresh = () => { look(); if (map) drawMap(); fillTable(); };
   const places = () => range(villages.id.length).filter((j) => seen.village[j] && known(villages, j)).map((j) => at(villages, j));
@@ -383,7 +410,7 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   look();
   beginMap();
-  if (map) drawMap();
+  if (map) paint(lit());
   beginTable();
   // Who photographs the page is told how high it is, and how large its window.
   window.addEventListener("load", () => {
