@@ -407,6 +407,15 @@ def test_a_plan_of_another_instance_is_not_hashed(case: tuple[Instance, Plan]) -
         hashed(case[0].replace(name="another"), case[1], SALT)
 
 
+def test_ids_that_look_like_identity_numbers_are_warned_of(case: tuple[Instance, Plan]) -> None:
+    assert not case[0].warnings
+    named = case[0].households.with_columns(id=pl.Series([NUMBER.lower(), "440524188001010014", "like"]))
+    warned = case[0].replace(households=named).warnings
+    assert len(warned) == 1
+    assert "ids look like identity numbers" in warned[0]
+    assert NUMBER[:-1] not in warned[0]
+
+
 def test_a_salt_is_read_from_a_file_and_never_told(tmp_path: Path) -> None:
     path = tmp_path / "salt"
     with pytest.raises(UsageError, match="make one once"):

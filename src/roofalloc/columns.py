@@ -523,3 +523,14 @@ def is_column(values: Any) -> bool:
 def listed(values: Any) -> list[Any]:
     """A column of any library as a list of Python values."""
     return values.to_list() if hasattr(values, "to_list") else list(values)
+
+
+def is_identity_form(text: str) -> bool:
+    """Whether a text has the form of a Chinese identity number: seventeen digits, and a digit or X."""
+    return re.fullmatch(r"[0-9]{17}[0-9X]", text) is not None
+
+
+def adds_up(identity: str) -> bool:
+    """Whether the last character of an identity number is the check of the others (GB 11643)."""
+    digits = (10 if digit == "X" else int(digit) for digit in identity)
+    return sum(digit * pow(2, 17 - k, 11) for k, digit in enumerate(digits)) % 11 == 1

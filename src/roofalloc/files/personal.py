@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from ..columns import adds_up, is_identity_form
 from ..errors import OutputError
 from ..instance import Instance
 from ..texts import _, ngettext, reason
@@ -70,7 +71,6 @@ _REQUIRED = ("household", "name")
 DETAILS = tuple(name for name in COLUMNS if name not in ("household", "village"))
 _LONG = ("id_number", "phone", "account")  # digits that a spreadsheet may have made a number of
 _CHANGED = re.compile(r"[+-]?\d([.,]\d+)?e[+-]?\d+", re.IGNORECASE)
-_IDENTITY = re.compile(r"\d{17}[\dX]", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,7 +235,7 @@ class _Reader:
             text = unicodedata.normalize("NFKC", text)
         if name == "id_number":
             text = text.replace(" ", "").upper()
-            if _IDENTITY.fullmatch(text) and not _adds_up(text):
+            if is_identity_form(text) and not adds_up(text):
                 self.fault(row, name, _("an identity number that adds up"), _("a digit is wrong"))
         return text or None
 
@@ -300,12 +300,6 @@ def _names(cells: Collection[tuple[str, str]]) -> dict[str, int]:
 
 
 _KNOWN = {folded(said): name for name, label in COLUMNS.items() for said in names_of(label)}
-
-
-def _adds_up(number: str) -> bool:
-    """Whether the last of eighteen characters is the check of the others (GB 11643)."""
-    digits = (10 if digit == "X" else int(digit) for digit in number)
-    return sum(digit * pow(2, 17 - k, 11) for k, digit in enumerate(digits)) % 11 == 1
 
 
 def write_people_template(path: Path, instance: Instance, language: str) -> None:

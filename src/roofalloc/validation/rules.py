@@ -21,6 +21,7 @@ from .cells import parse_table
 from .report import MISSING, Hints, NestedOptions, Origin, RawTable, Report, did_you_mean
 
 _PRIORITY = re.compile(r"people@(0|[1-9][0-9]{0,17})")
+_SOME = 100  # ids that are looked at for what they look like
 
 
 def validated(
@@ -467,6 +468,12 @@ class Draft:
                     source=source,
                     share=text,
                 )
+        some = [household.upper() for household in frames["households"]["id"].head(_SOME)]
+        if sum(c.is_identity_form(one) and c.adds_up(one) for one in some) > len(some) / 2:
+            yield _(
+                "households: ids look like identity numbers, and ids stand in every plan; give codes of your "
+                "own, or hash them (roofalloc convert --salt)"
+            )
         if "links" in self.raw and frames["links"].height:
             yield from self._link_warnings(frames)
 
