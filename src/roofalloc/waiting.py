@@ -26,7 +26,7 @@ class LeftBehind(Exception):  # noqa: N818 - an outcome, not a fault
     """Work was not waited for any longer. Its thread goes on until it ends by itself."""
 
 
-def waited_for(work: Callable[[], T], enough: Callable[[], bool]) -> T:
+def waited_for(work: Callable[[], T], enough: Callable[[], bool], *, ends: bool = False) -> T:
     """Give what ``work`` returns, or raise what it raises.
 
     Signals are handled meanwhile, which they are not while the main thread is inside a back end.
@@ -35,6 +35,7 @@ def waited_for(work: Callable[[], T], enough: Callable[[], bool]) -> T:
     ----------
     work : runs in a thread of its own
     enough : asked often, in this thread; once it is true, work is left behind
+    ends : it ends by itself before long: an interpreter that ends in order waits for it, as it had better
 
     Raises
     ------
@@ -52,7 +53,7 @@ def waited_for(work: Callable[[], T], enough: Callable[[], bool]) -> T:
         finally:
             done.set()
 
-    threading.Thread(target=run, daemon=True, name=_NAME).start()
+    threading.Thread(target=run, daemon=not ends, name=_NAME).start()
     while not done.wait(POLL):
         if enough():
             raise LeftBehind

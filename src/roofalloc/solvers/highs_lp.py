@@ -107,7 +107,8 @@ def stop_on(highs: highspy.Highs, run: Run) -> None:
 def ended(highs: highspy.Highs, run: Run) -> bool:
     """Let HiGHS solve a model with whole columns; false where it is left behind, and not to be touched again.
 
-    Its presolve, which takes long of a large model, looks at no clock and calls nobody back.
+    Its presolve, which takes long of a large model, looks at no clock and calls nobody back. When it is done
+    HiGHS ends at once; a program that ended meanwhile without it would be aborted.
     """
     since: list[float] = []
 
@@ -118,7 +119,7 @@ def ended(highs: highspy.Highs, run: Run) -> bool:
         return since[-1] - since[0] > GRACE
 
     try:
-        waited_for(highs.run, enough)
+        waited_for(highs.run, enough, ends=True)
     except LeftBehind:
         return False
     return True
