@@ -254,3 +254,9 @@ def test_an_error_of_another_process_can_still_be_said() -> None:
     with pytest.raises(UsageError) as caught:
         words.catalogue("de")
     assert words.speaker("zh")(text_of(caught.value)).startswith("未知语言")
+
+
+def test_the_code_on_the_page_runs() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "languages.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "languages.md", "exec"), {})
