@@ -25,7 +25,7 @@ from ..texts import _
 
 VARIABLE = "ROOFALLOC_BROWSER"
 SECONDS = 300.0  # a page takes two or three; a machine may be busy
-WIDTH = 1120  # of a picture [CSS pixels]
+WIDTH = 1240  # of a picture [CSS pixels]
 SHARP = 2  # pixels of the picture for each of these
 TALLEST = 16_000  # pixels that a browser draws in one picture
 
