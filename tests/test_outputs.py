@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,6 +173,46 @@ def test_what_a_command_made_is_replaced_by_the_next_of_its_kind(call: Call, she
     for out in ("r.html", "r.md", "r.xlsx"):
         for _ in range(2):
             assert call("report", shelf / "h.json", shelf / "h.plan", "-o", out)[0] == 0
+
+
+# --- full disks ----------------------------------------------------------------------------------------
+FULL = """
+    import json, resource, sys
+    from roofalloc.cli import run
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))  # as a full disk, but with EFBIG
+    print(json.dumps([run(line.split()) for line in sys.stdin.read().splitlines()]), file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs limits of POSIX")
+def test_a_full_disk_is_no_output_whatever_is_written(shelf: Path, tmp_path: Path) -> None:
+    for name in ("h.json", "h.plan"):
+        (tmp_path / name).symlink_to(shelf / name)
+    lines = [
+        "convert h.json n.json",
+        "convert h.json n.xlsx",
+        "convert h.json n",
+        "convert h.json n.parquet",
+        "generate hamlet -o n.json",
+        "export h.json n.mps",
+        "report h.json h.plan -o n.html",
+        "report h.json h.plan -o n.xlsx",
+        "schema plan -o n.json",
+        "template -o n.xlsx",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL)],
+        input="\n".join(lines),
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+    )
+    *said, codes = done.stderr.splitlines()
+    assert dict(zip(lines, json.loads(codes), strict=True)) == dict.fromkeys(lines, 5), said
+    assert not any("Traceback" in line or "bug" in line for line in said)
+    assert {path.name for path in tmp_path.iterdir()} == {"h.json", "h.plan"}
 
 
 # --- limits --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,15 +95,9 @@ class Store:
             ("runs.parquet", frame.write_parquet),
             ("runs.csv", frame.drop("events", "values").write_csv),
         ):
-            draft = self.folder / f".{name}.draft"
-            try:
-                write(draft)
-                draft.replace(self.folder / name)
-            except OSError as error:
-                draft.unlink(missing_ok=True)
-                raise OutputError(
-                    f"{self.folder / name} cannot be written: {error.strerror or error}"
-                ) from error
+            made = io.BytesIO()  # a full disk is told by the system, not by polars in its own words
+            write(made)
+            write_file(self.folder / name, [made.getvalue()])
 
 
 def frame_of(records: Iterable[Record]) -> pl.DataFrame:

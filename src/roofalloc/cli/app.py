@@ -115,8 +115,8 @@ def run(arguments: Sequence[str]) -> int:
         return refuse(UsageError(message), "--json" in arguments) if message else Code.BAD_INPUT
     except UsageError as error:  # of --lang, which is looked at before a command begins
         return refuse(error, "--json" in arguments)
-    except typer.Abort:
-        return Code.INTERRUPTED
+    except typer.Abort:  # Ctrl-C before the command has begun
+        return refuse(KeyboardInterrupt(), "--json" in arguments)
     except (OutputError, OSError) as error:  # of --help and --version, whose command never began
         return refuse(error, as_json=False)
     flush()

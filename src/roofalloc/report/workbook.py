@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ import polars as pl
 
 from ..errors import OutputError
 from ..files import ledger
+from ..files.workbooks.writing import book_by_rows
 from ..instance import Instance
 from ..plan import Plan
 from ..words import catalogue
@@ -84,43 +84,37 @@ class _Planner:
 
     def data(self) -> bytes:
         """The bytes of the workbook."""
-        import xlsxwriter
-
         _ = self.words.gettext
-        with tempfile.TemporaryDirectory() as folder:
-            options = {"constant_memory": True, "tmpdir": folder, "strings_to_urls": False}
-            with xlsxwriter.Workbook(self.into, options) as book:
-                self.book = book
-                book.set_properties({"created": datetime(2000, 1, 1), "title": self.instance.name})
-                self.formats = {
-                    kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()
-                }
-                self.sums = {
-                    kind: book.add_format({"num_format": code, "bold": True, "top": 1})
-                    for kind, code in _FORMATS.items()
-                }
-                self.head = book.add_format(
-                    {"bold": True, "bottom": 1, "bg_color": "#E8F1EC", "text_wrap": True, "valign": "top"}
-                )
-                self.title = book.add_format({"bold": True, "font_size": 14})
-                summary = self._sheet(_("Summary"))
-                self.sheets = {
-                    "stations": _("Stations"),
-                    "sources": _("Sources"),
-                    "financing": _("Financing"),
-                    "payments": _("Payments"),
-                    "ledger": _("Household ledger"),
-                }
-                self.titles |= {title.casefold() for title in self.sheets.values()}
-                self._stations()
-                self._sources()
-                self._financing()
-                self._payments()
-                self._ledger()
-                for county, name in counties(self.instance).iter_rows():
-                    self._county(county, name)
-                self._left_over()
-                self._summary(summary)
+        with book_by_rows(self.into) as book:
+            self.book = book
+            book.set_properties({"created": datetime(2000, 1, 1), "title": self.instance.name})
+            self.formats = {kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()}
+            self.sums = {
+                kind: book.add_format({"num_format": code, "bold": True, "top": 1})
+                for kind, code in _FORMATS.items()
+            }
+            self.head = book.add_format(
+                {"bold": True, "bottom": 1, "bg_color": "#E8F1EC", "text_wrap": True, "valign": "top"}
+            )
+            self.title = book.add_format({"bold": True, "font_size": 14})
+            summary = self._sheet(_("Summary"))
+            self.sheets = {
+                "stations": _("Stations"),
+                "sources": _("Sources"),
+                "financing": _("Financing"),
+                "payments": _("Payments"),
+                "ledger": _("Household ledger"),
+            }
+            self.titles |= {title.casefold() for title in self.sheets.values()}
+            self._stations()
+            self._sources()
+            self._financing()
+            self._payments()
+            self._ledger()
+            for county, name in counties(self.instance).iter_rows():
+                self._county(county, name)
+            self._left_over()
+            self._summary(summary)
         return self.into.getvalue()
 
     def _sheet(self, title: str) -> Any:

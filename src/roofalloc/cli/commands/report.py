@@ -97,8 +97,8 @@ def report(
             size += len(chunk)
             yield chunk
 
-    chunks = _drawn(found, planned, language, form, part, hand, program)
     with Writing(out):
+        chunks = _drawn(found, planned, language, form, part, hand, program)
         write_file(out, counted(chunks))
     print_lines(_("{path}: {name}, {size:.1f} MB", path=out, name=found.name, size=size / 1e6))
     return Code.DONE

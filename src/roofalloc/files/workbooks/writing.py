@@ -6,7 +6,8 @@ import io
 import re
 import tempfile
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -136,22 +137,37 @@ def _long(text: str) -> bool:
     return len(text) > LONGEST // 2 and len(text.encode("utf-16-le")) // 2 > LONGEST
 
 
-def _workbook(pages: Sequence[Page]) -> bytes:
+@contextmanager
+def book_by_rows(into: io.BytesIO) -> Iterator[Any]:
+    """A workbook in the making whose rows wait in a temporary folder; a full disk is an OSError."""
     import xlsxwriter
+    from xlsxwriter.exceptions import FileCreateError
 
-    data = io.BytesIO()
+    number, words = None, ""
     with tempfile.TemporaryDirectory() as folder:
         options = {"constant_memory": True, "tmpdir": folder, "strings_to_urls": False}
-        with xlsxwriter.Workbook(data, options) as book:
-            book.set_properties({"created": OLD})
-            formats = {style: book.add_format({"num_format": code}) for style, code in _FORMATS.items()}
-            head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8F1EC", "num_format": "@"})
-            for page in pages:
-                sheet = book.add_worksheet(page.name)
-                sheet.freeze_panes(1, 0)
-                for at, field in enumerate(page.fields):
-                    sheet.set_column(at, at, _width(field), formats[field.style])
-                _fill(sheet, page, head, formats["text"])
+        try:
+            with xlsxwriter.Workbook(into, options) as book:
+                yield book
+        except FileCreateError as error:  # as which it tells an OSError
+            number, words = error.args[0].errno, error.args[0].strerror
+    # Not raised above: the exception would keep a half-made archive, which complains when it is closed later.
+    if number is not None:
+        raise OSError(number, words)
+
+
+def _workbook(pages: Sequence[Page]) -> bytes:
+    data = io.BytesIO()
+    with book_by_rows(data) as book:
+        book.set_properties({"created": OLD})
+        formats = {style: book.add_format({"num_format": code}) for style, code in _FORMATS.items()}
+        head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8F1EC", "num_format": "@"})
+        for page in pages:
+            sheet = book.add_worksheet(page.name)
+            sheet.freeze_panes(1, 0)
+            for at, field in enumerate(page.fields):
+                sheet.set_column(at, at, _width(field), formats[field.style])
+            _fill(sheet, page, head, formats["text"])
     return data.getvalue()
 
 
