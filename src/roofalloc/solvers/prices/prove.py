@@ -126,12 +126,12 @@ class Prover(Decider):
 
         Returns the best score known.
         """
-        at = self.extent(self.refined.worth.pattern <= POLISH[0] * self.scale, POLISH[1])
+        at = self.extent(self.near(POLISH[0]), POLISH[1])
         result = self.decide(self.frame, at, POLISH_GAP, POLISH_EFFORT)
         if result is None or result[1].value < target:
             return best
         self.log("polish", result[1].value, "for", target)
-        given = self.extent(self.taken(*result), max(0.1, POLISH[1]))
+        given = self.extent(self.taken(*result[:2]), max(0.1, POLISH[1]))
         for _ in range(ATTEMPTS):
             self.converge(self.frame, given, ROUNDS)
             found = self.search(given, target, True)[1]
