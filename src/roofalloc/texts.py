@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from gettext import NullTranslations
 from typing import Any
 
@@ -74,6 +75,19 @@ def ngettext(one: str, many: str, count: int, /, **filled: Any) -> Text:
 def pgettext(context: str, message: str, /, **filled: Any) -> Text:
     """A text whose message has several meanings, of which the context says one."""
     return Text(message, None, 1, context, **filled)
+
+
+def joined(lines: Iterable[str]) -> Text:
+    """Several texts as one, a line each."""
+    filled = {f"line{number}": line for number, line in enumerate(lines)}
+    return Text("\n".join(f"{{{name}}}" for name in filled), **filled)
+
+
+def lines_of(text: str) -> list[str]:
+    """The texts that were joined; a line end inside a name joins nothing."""
+    if isinstance(text, Text) and "\n" in text.message and "line0" in text.filled:
+        return list(text.filled.values())
+    return [text]
 
 
 def text_of(error: BaseException) -> str:

@@ -650,7 +650,8 @@ class _Audit:
 def _said(said: Any, at: int, shown: Callable[[Any], str]) -> str:
     if isinstance(said, str):
         return said
-    return str(said(at)) if callable(said) else shown(said[at])
+    text: str = said(at) if callable(said) else shown(said[at])
+    return text
 
 
 def _text(value: object) -> str:

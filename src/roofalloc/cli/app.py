@@ -28,7 +28,7 @@ from roofalloc.errors import (
     UsageError,
     printable,
 )
-from roofalloc.texts import _, text_of
+from roofalloc.texts import _, lines_of, text_of
 from roofalloc.waiting import ENDING, ignored, left_behind
 from roofalloc.words import SOURCE
 
@@ -201,7 +201,8 @@ def refuse(error: BaseException, as_json: bool) -> int:
         with suppress(StdoutError):
             print_json(document)
             return code
-    complain(_("roofalloc: {message}", message=message), *lines)
+    first, *more = lines_of(message)
+    complain(_("roofalloc: {message}", message=first), *more, *lines)
     return code
 
 

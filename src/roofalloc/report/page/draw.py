@@ -16,7 +16,7 @@ from ...audit import check
 from ...errors import UsageError
 from ...instance import Instance
 from ...plan import Plan
-from ...texts import _
+from ...texts import _, joined
 from .by_hand import ByHand, by_hand
 from .data import columns
 from .figures import Figures, refuse_nothing
@@ -155,7 +155,7 @@ def sound(instance: Instance, plan: Plan) -> None:
     refuse_nothing(plan)
     report = check(instance, plan)
     if not report.ok:
-        raise UsageError(f"the plan does not pass the check:\n{report}")
+        raise UsageError(joined([_("the plan does not pass the check:"), *report.lines()]))
 
 
 def _css_text(text: str) -> str:

@@ -16,6 +16,7 @@ from ...errors import UsageError
 from ...financing import INCOME_KEYS, derived_income
 from ...instance import Floor, Instance
 from ...plan import Certificate, Plan, TermResult
+from ...texts import _
 from ..overview import floor_people
 from ..tally import ancestry, by_region, counties, demands, names, reached, within
 from .by_hand import ByHand
@@ -536,7 +537,7 @@ def refuse_nothing(plan: Plan) -> None:
     """Raise UsageError for a plan that is none."""
     if plan.status == "infeasible":
         raise UsageError(
-            "the plan says that there is none (infeasible); `roofalloc solve` tells what conflicts"
+            _("the plan says that there is none (infeasible); `roofalloc solve` tells what conflicts")
         )
     if plan.status == "no_plan":
-        raise UsageError("no plan was found within the limits, so there is nothing to report")
+        raise UsageError(_("no plan was found within the limits, so there is nothing to report"))
