@@ -15,6 +15,7 @@ from roofalloc.plan import Certificate, Plan, Status, TermResult
 from roofalloc.problem import Decisions, Problem, lift
 from roofalloc.solvers.base import Stopped
 from roofalloc.solvers.conflict import Conflict
+from roofalloc.solvers.forest import without_cycles
 
 from .journal import Known
 
@@ -47,6 +48,7 @@ class Outcome:
 
 def concluded(problem: Problem, known: Sequence[Known], decisions: Decisions, stopped: Stopped) -> Outcome:
     """What is said of a plan: later terms may have moved earlier ones within their tolerance."""
+    decisions = without_cycles(problem, decisions)
     values = [problem.value(term, decisions) for term in problem.stages]
     terms = [_claim(problem, each, values) for each in known]
     for term, value in list(zip(problem.stages, values, strict=True))[len(known) :]:
