@@ -50,6 +50,7 @@ def assert_inert(*texts: str) -> None:
             assert line.isprintable(), line
 
 
+@pytest.mark.slow
 def test_no_name_steers_the_terminal(call: Call, hostile: Instance, tmp_path: Path) -> None:
     ra.write(hostile, tmp_path / "h.json")
     for arguments in (

@@ -199,6 +199,7 @@ def test_what_it_proves_is_the_optimum_and_no_bound_is_below_it(instance):
         assert bound(instance, certificate(problem, stage, prices)) >= best.best[term]
 
 
+@pytest.mark.slow
 @some
 @given(paired())
 def test_prices_prove_the_bound_that_was_told_of_them(instance):
@@ -222,6 +223,7 @@ def thrifty(draw: st.DrawFn) -> Instance:
     return Instance.from_records(**parts)
 
 
+@pytest.mark.slow
 @some
 @given(thrifty())
 def test_capital_is_held(instance):

@@ -133,6 +133,7 @@ def test_a_conflict_names_the_floor_and_what_it_lacks() -> None:
         assert 0 < entry["shortfall"] <= entry["people"]
 
 
+@pytest.mark.slow
 @given(instances())
 @settings(QUICK, max_examples=30)
 def test_highs_is_as_good_as_brute_force(instance: Instance) -> None:
@@ -416,6 +417,7 @@ def test_hardly_any_time_still_gives_a_sound_plan(town: Instance) -> None:
         assert entry.status == "feasible"
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("pairing")  # prices lead there, in compiled loops
 @pytest.mark.parametrize("floors", [False, True])
 def test_time_that_ends_amid_the_search_is_no_proof(floors: bool) -> None:
@@ -429,6 +431,7 @@ def test_time_that_ends_amid_the_search_is_no_proof(floors: bool) -> None:
     assert entry.gap == pytest.approx(float((entry.bound - entry.value) / entry.value))
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("pairing")  # prices lead there, in compiled loops
 @pytest.mark.parametrize("calls", [1, 2, 5])
 def test_a_cancelled_run_gives_a_sound_plan(calls: int) -> None:
