@@ -21,7 +21,7 @@ from roofalloc.solvers import relaxation as room
 from roofalloc.solvers.base import Run
 from roofalloc.solvers.cuts import Hosting
 from roofalloc.solvers.highs_lp import ended
-from roofalloc.solvers.prices.decide import Decider, decide
+from roofalloc.solvers.prices.decide import decide
 from roofalloc.solvers.prices.master import able, refine
 from roofalloc.solvers.prices.middle import one_market
 from roofalloc.solvers.prices.patterns import appraise, list_patterns
@@ -169,24 +169,6 @@ def test_decided_plans_keep_every_rule_and_come_near_the_bound(flavour: dict[str
     assert best == pytest.approx(refined.bound, rel=0.02)
     for decisions in plans:
         assert faults(problem, decisions) == []
-
-
-@pytest.mark.parametrize("least", [False, True])
-def test_a_large_station_is_looked_at_from_further_where_capital_is_the_score(least: bool) -> None:
-    problem = compile_problem(ra.generate("town", 6, least_capital=least))
-    options = slice(problem.option_ptr[0], problem.option_ptr[1])
-    factor = np.ones(problem.n_options, np.int64)
-    factor[options] = 1000
-    problem = replace(problem, capital=problem.capital * factor, income=problem.income * factor)
-    stage = first(problem)
-    refined = refine(problem, stage, no_prices(problem), Run())
-    assert refined is not None
-    decider = Decider(refined, Run(), lambda plan: 0.0)
-    large = refined.frame.patterns.group == refined.frame.patterns.group_of[0]
-    capital = float(problem.capital[options].max()) / 100
-    assert (decider.unit[large] == (0.1 * capital if least else 1.0)).all()
-    assert (decider.unit[~large] <= decider.unit[large][0]).all()
-    assert (decider.near(0.1) == (refined.worth.pattern <= 0.1 * decider.unit)).all()
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids="".join)

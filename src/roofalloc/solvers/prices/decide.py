@@ -30,12 +30,9 @@ WIDTHS = (
     (0.15, 0.1),
     (1.0, 1.0),
 )  # reduced costs of patterns and of classes that are decided, in people
-STATIONS = ((0.05, 0.03), (0.15, 0.03), (0.5, 0.03))  # where capital is the score, and stations decide all
-ALL = 1.0  # width of classes that holds nearly all: what stands decides who is reached, not prices
 PAYABLE = 12  # rounds of village sets at fixed options
 GAP = 0.3  # people between the MIP's answer and its bound,
 PART = 0.1  # or this part of what there may be between plan and bound in the end
-STATION = 0.1  # of a station's capital, where that is the score, is worth a look as one person is
 ATTEMPTS = 4  # in one window, with the village sets found meanwhile
 # Limits of one MIP in what it works on rather than in seconds: the same plan on every machine, however busy.
 MOST_ENTRIES = 200_000  # of its matrix: the root of a larger one takes longer than what it is worth
@@ -57,17 +54,6 @@ class Decider:
         self.scale = self.frame.scale(self.refined.bound, self.refined.prices)
         self.worth = class_worth(self.problem, self.stage, self.refined.prices)
         self.seen = [(self.refined.prices.source, self.refined.worth.roof)]
-        # A site on the ground may cost as much as a hundred people: what is near it is further away.
-        patterns = self.frame.patterns
-        dearest = np.zeros(patterns.n_groups)
-        roof = self.problem.option_roof
-        np.maximum.at(dearest, patterns.group_of[roof], self.frame.expense * self.frame.score_unit)
-        self.unit = np.maximum(self.scale, STATION * dearest)[patterns.group]
-
-    def near(self, width: float) -> Bools:
-        """Patterns of reduced cost at most ``width``: (n,) of bool."""
-        chosen: Bools = self.refined.worth.pattern <= width * self.unit
-        return chosen
 
     def extent(self, patterns: Bools, width: float) -> Extent:
         """Given patterns, and classes of reduced cost at most ``width``."""
@@ -163,12 +149,8 @@ class Decider:
         patterns[window.pattern[found.columns[: window.n_p] > 0.5]] = True
         return patterns
 
-    def payable(self, window: Window, found: Optimum, width: float) -> tuple[Decisions | None, Floats]:
-        """Whom given options pay best: the LP over classes, then `pay`.
-
-        Where capital is the score there comes, too, by how much the LP already misses each row over classes:
-        the village sets found here keep the next MIP from it.
-        """
+    def payable(self, window: Window, found: Optimum, width: float) -> Decisions | None:
+        """Whom given options pay best: the LP over classes, then `pay`."""
         patterns = self.taken(window, found)
         frame = self.frame
         if frame.expense.any():
@@ -176,17 +158,11 @@ class Decider:
             frame = copy(frame)
             frame.gain, frame.expense, frame.score_unit = self.worth, np.zeros_like(frame.expense), 1.0
             frame.cover_level = np.zeros_like(frame.cover_level)
-            width = ALL
-        at = self.extent(patterns, width)
-        result = self.converge(frame, at, PAYABLE)
-        none = np.zeros(len(self.frame.cover_level))
+        result = self.converge(frame, self.extent(patterns, width), PAYABLE)
         if result is None:
-            return None, none
+            return None
         self.log("payable", result[1].value, "slack", result[1].slack, "cuts", len(self.cuts))
-        plan = self.pay(result[1])
-        if frame is self.frame or plan is None or self.sound(plan):
-            return plan, none
-        return plan, np.maximum(self.frame.cover_level - self.frame.covers @ result[1].reached, 0)
+        return self.pay(result[1])
 
     def lacks(self, decisions: Decisions) -> Floats:
         """By how much each row over classes is missed."""
@@ -220,9 +196,8 @@ def decide(
     best = -np.inf
     frame = decider.frame
     gap = max(GAP, PART * (refined.bound - target) / decider.scale)
-    widths = STATIONS if frame.expense.any() else WIDTHS
-    for patterns, classes in widths[:windows]:
-        at = decider.extent(decider.near(patterns), classes)
+    for patterns, classes in WIDTHS[:windows]:
+        at = decider.extent(refined.worth.pattern <= patterns * decider.scale, classes)
         if decider.window(frame, at).matrix.nnz > MOST_ENTRIES:
             break
         margin = np.zeros(len(frame.cover_level))
@@ -234,21 +209,18 @@ def decide(
             tight.cover_level = frame.cover_level + margin
             result = decider.decide(tight, at, gap)
             if result is None:
-                log("nothing", attempt, "patterns", patterns)
                 break
             window, found, most = result
             log("decided", attempt, found.value, "of", most, "P", window.n_p, "Z", window.n_z)
-            plan, short = decider.payable(window, found, max(0.1, classes))
+            plan = decider.payable(window, found, max(0.1, classes))
             if plan is None:
                 continue
             sound = decider.sound(plan)
-            lacks = decider.lacks(plan)
-            score = float(decider.problem.score(decider.stage.term, plan))
-            log("plan", score, "lacks", lacks.tolist(), "short", short.tolist())
+            log("plan", float(decider.problem.score(decider.stage.term, plan)), sound)
             if sound:
                 best = max(best, offer(plan))
             else:
-                margin += 1.2 * np.maximum(lacks - short, 0) + 1
+                margin += 1.2 * decider.lacks(plan) + 1
             if best >= target:
                 return best
             if best >= most - gap * decider.scale:

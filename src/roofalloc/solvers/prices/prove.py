@@ -126,7 +126,7 @@ class Prover(Decider):
 
         Returns the best score known.
         """
-        at = self.extent(self.near(POLISH[0]), POLISH[1])
+        at = self.extent(self.refined.worth.pattern <= POLISH[0] * self.scale, POLISH[1])
         result = self.decide(self.frame, at, POLISH_GAP, POLISH_EFFORT)
         if result is None or result[1].value < target:
             return best
