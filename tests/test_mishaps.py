@@ -28,6 +28,8 @@ from roofalloc.files import output
 from roofalloc.problem import Problem, Stage
 from roofalloc.solvers import registry
 from roofalloc.solvers.base import Answer, Run
+from roofalloc.solving import ending
+from roofalloc.solving.term import TermSearch
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and fork")
 Call = Callable[..., tuple[int, str, str]]
@@ -619,7 +621,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     hanging = threading.Event()
     monkeypatch.setattr(registry, "lead", lambda variant: None)
     monkeypatch.setattr(registry, "load", lambda variant: hang)
-    monkeypatch.setattr(solving, "LATE", 0.0)
+    monkeypatch.setattr(ending, "LATE", 0.0)
     yield hanging
     free.set()
     for thread in threading.enumerate():
@@ -639,7 +641,7 @@ def test_a_back_end_that_hangs_past_the_time_limit_is_left_behind(
     hamlet: Instance, poor: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However late it is when the search begins, it hangs.
-    monkeypatch.setattr(solving._Term, "watch", lambda term, hang: hang(term.problem, term.stage, term.run))
+    monkeypatch.setattr(TermSearch, "watch", lambda term, hang: hang(term.problem, term.stage, term.run))
     result = ra.solve(hamlet, "greedy", start=replace(poor.plan, certificates=()), time_limit=0.1)
     assert_left_behind(result, "time", poor)
     assert ra.check(hamlet, result.plan).ok
