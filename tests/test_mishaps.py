@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from typing import Any
 import pytest
 
 import roofalloc as ra
+from commands import Call
 from roofalloc import Instance, Plan, Result, checkpoint, solving
 from roofalloc.checkpoint import Checkpoint, better_stands, is_checkpoint
-from roofalloc.cli import run as run_command
 from roofalloc.errors import OutputError
 from roofalloc.files import output
 from roofalloc.problem import Problem, Stage
@@ -32,7 +33,6 @@ from roofalloc.solving import ending
 from roofalloc.solving.term import TermSearch
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and fork")
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +58,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints from the beginning, and all of them."""
     monkeypatch.setattr(checkpoint, "AFTER", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run_command([str(a) for a in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -251,7 +239,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write(kind: str, tmp_
 @posix
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_another_process_is_writing_is_not_removed(kind: str, tmp_path: Path) -> None:
-    script = [sys.executable, "-c", textwrap.dedent(KILLED_WHILE_WRITING), tmp_path, "waits", kind]
+    script = [sys.executable, "-c", textwrap.dedent(KILLED_WHILE_WRITING), str(tmp_path), "waits", kind]
     with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writing:
         assert writing.stdin is not None
         assert writing.stdout is not None
@@ -589,7 +577,7 @@ def test_what_an_earlier_certificate_proves_stays_proved(hamlet: Instance, best:
 
 def test_a_forged_certificate_proves_nothing(hamlet: Instance, best: Result, poor: Result) -> None:
     (certificate,) = best.plan.certificates
-    forged = replace(certificate, villages={"nowhere": 1})
+    forged = replace(certificate, villages={"nowhere": Decimal(1)})
     start = replace(poor.plan, certificates=(forged,))
     result = ra.solve(hamlet, start=start)
     assert result.people == best.people
@@ -614,15 +602,15 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     free = threading.Event()
 
     def hang(problem: Problem, stage: Stage, run: Run) -> Answer:
-        hanging.set()
+        begun.set()
         free.wait(60)
         return Answer(None, None, "ended")
 
-    hanging = threading.Event()
+    begun = threading.Event()
     monkeypatch.setattr(registry, "lead", lambda variant: None)
     monkeypatch.setattr(registry, "load", lambda variant: hang)
     monkeypatch.setattr(ending, "LATE", 0.0)
-    yield hanging
+    yield begun
     free.set()
     for thread in threading.enumerate():
         if thread.name.startswith("roofalloc"):
