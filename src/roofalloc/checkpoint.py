@@ -14,6 +14,7 @@ from .files import read_plan, write_plan
 from .files.plans import PLAN, stopped
 from .instance import Instance
 from .plan import Plan, Result
+from .texts import _, joined, text_of
 
 AFTER = 1.0  # seconds; a run that ends sooner needs no checkpoint
 UNFINISHED = "unfinished"  # why such a run has stopped, in the plan's run.json
@@ -87,12 +88,12 @@ class Checkpoint:
                 return
             report = check(self.instance, result.plan)
             if not report.ok:
-                raise OutputError(f"the plan did not pass the check:\n{report}")
+                raise OutputError(joined([_("the plan did not pass the check:"), *report.lines()]))
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             write_plan(result, self.folder, self.instance)
             self._ours, self.failure = True, ""
         except Exception as error:  # the run is worth more than its checkpoint
-            self.failure = f"the best plan so far could not be kept on disk: {error}"
+            self.failure = _("the best plan so far could not be kept on disk: {error}", error=text_of(error))
 
 
 def better_stands(folder: Path, instance: Instance, plan: Plan) -> bool:

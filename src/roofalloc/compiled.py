@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from .texts import _
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 NOTICED = 1.0  # seconds
@@ -67,8 +69,11 @@ def told(seconds: float) -> str:
     if seconds < NOTICED:
         return ""
     if _lost:
-        return (
-            f"{seconds:.0f} s went into compiling, which each run will take again: no cache directory can be "
-            "written to (NUMBA_CACHE_DIR names one)"
+        return _(
+            "{seconds:.0f} s went into compiling, which each run will take again: no cache directory can be "
+            "written to (NUMBA_CACHE_DIR names one)",
+            seconds=seconds,
         )
-    return f"{seconds:.0f} s went into compiling, once: the kernels are kept for later runs"
+    return _(
+        "{seconds:.0f} s went into compiling, once: the kernels are kept for later runs", seconds=seconds
+    )

@@ -77,10 +77,10 @@ def pgettext(context: str, message: str, /, **filled: Any) -> Text:
     return Text(message, None, 1, context, **filled)
 
 
-def joined(lines: Iterable[str]) -> Text:
-    """Several texts as one, a line each."""
+def joined(lines: Iterable[str], between: str = "\n") -> Text:
+    """Several texts as one, a line each or with something else between them."""
     filled = {f"line{number}": line for number, line in enumerate(lines)}
-    return Text("\n".join(f"{{{name}}}" for name in filled), **filled)
+    return Text(between.join(f"{{{name}}}" for name in filled), **filled)
 
 
 def lines_of(text: str) -> list[str]:

@@ -17,6 +17,7 @@ from roofalloc.solvers.relaxation import certificate, relax
 from roofalloc.solvers.settle import reserved_draws, settle
 from roofalloc.solving.journal import Known
 from roofalloc.solving.outcome import concluded, machine
+from roofalloc.texts import _, joined, ngettext
 
 
 def adopt(
@@ -40,7 +41,13 @@ def adopt(
         return None
     lost = int((choice.reached - decisions.reached).clip(0).sum())
     if lost:
-        messages.append(f"{lost:,} demands that the solution reaches cannot be paid in whole fen")
+        messages.append(
+            ngettext(
+                "{count:,} demand that the solution reaches cannot be paid in whole fen",
+                "{count:,} demands that the solution reaches cannot be paid in whole fen",
+                lost,
+            )
+        )
     deadline = None if time_limit is None else started + time_limit
     known: list[Known] = []
     levels: tuple[Held, ...] = ()
@@ -54,7 +61,8 @@ def adopt(
     plan = outcome.plan(problem, solver)
     report = check(problem.instance, plan)
     if not report.ok:
-        raise SolverError(f"the plan made of the solution did not pass the check:\n{report}")
+        said = _("the plan made of the solution did not pass the check:")
+        raise SolverError(joined([said, *report.lines()]))
     ended = time.monotonic()
     seconds = {"solve": solved - started, "check": ended - solved, "total": ended - started}
     stopped: Stopped = "proved" if plan.status == "optimal" else "ended"

@@ -18,6 +18,7 @@ import polars as pl
 
 from roofalloc.links import distance_m
 from roofalloc.problem import Decisions, Floats, Ints, Problem, Stage
+from roofalloc.texts import _
 
 from .base import Answer, Run
 from .constructive import Site, assign, by_yield, least_that
@@ -29,14 +30,14 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     ranking = by_yield(problem, net=False)
     site = Site(problem)
     if not site.begin(ranking):
-        return Answer(None, None, "ended", message="by hand, what must stand cannot all be financed")
+        return Answer(None, None, "ended", message=_("by hand, what must stand cannot all be financed"))
     if stage.term.term == "-capital":
         site = least_that(problem, ranking, lambda s: _met(problem, plan(problem, s, ranking))) or site
     else:
         site.build(ranking)
     decisions = plan(problem, site, ranking)
     if not _met(problem, decisions):
-        return Answer(None, None, "ended", message="a plan by hand does not meet the floors")
+        return Answer(None, None, "ended", message=_("a plan by hand does not meet the floors"))
     run.report(decisions, None)
     return Answer(None, None, "ended")
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from roofalloc.problem import Choice, Decisions, Ints, Problem, Stage
+from roofalloc.texts import _
 
 from .base import Answer, Run
 from .constructive import Site, assign, by_yield, least_that
@@ -30,14 +31,14 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     ranking = by_yield(problem, net=True)
     site = Site(problem)
     if not site.begin(ranking):
-        return Answer(None, None, "ended", message="greedily, what must stand cannot all be financed")
+        return Answer(None, None, "ended", message=_("greedily, what must stand cannot all be financed"))
     if stage.term.term == "-capital":
         site = least_that(problem, ranking, lambda s: plan(problem, stage, s) is not None) or site
     else:
         site.build(ranking)
     decisions = plan(problem, stage, site)
     if decisions is None:
-        return Answer(None, None, "ended", message="the greedy plan does not keep a floor or a held term")
+        return Answer(None, None, "ended", message=_("the greedy plan does not keep a floor or a held term"))
     run.report(decisions, None)
     return Answer(None, None, "ended")
 

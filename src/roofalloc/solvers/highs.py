@@ -13,6 +13,7 @@ import highspy
 import numpy as np
 
 from roofalloc.problem import Problem, Stage
+from roofalloc.texts import _
 
 from .base import Answer, Run, Stopped, absolute_gap, outward, proof_gap
 from .highs_lp import contradicts_itself, pass_lp, stop_on, use_threads
@@ -89,7 +90,10 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
     elif status == kinds.kInterrupt:
         stopped = "cancelled" if run.cancelled() else "time"
     else:
-        stopped, message = "failed", f"HiGHS stopped with {highs.modelStatusToString(status)}"
+        stopped, message = (
+            "failed",
+            _("HiGHS stopped with {status}", status=highs.modelStatusToString(status)),
+        )
     return Answer(choice, bound, stopped, message=message)
 
 

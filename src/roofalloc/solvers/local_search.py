@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from roofalloc.problem import Bools, Decisions, Ints, Problem, Stage
+from roofalloc.texts import _
 
 from . import greedy
 from .base import Answer, Run, Stopped
@@ -36,7 +37,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         greedy.solve(problem, stage, _collecting(run, found))
         best = found[0] if found else None
     if best is None:
-        return Answer(None, None, "ended", message="local search found no plan to begin with")
+        return Answer(None, None, "ended", message=_("local search found no plan to begin with"))
     run.report(best, None)
     search = _Search(problem, stage, run)
     idle = 0

@@ -22,6 +22,7 @@ import numpy as np
 
 from roofalloc.errors import UsageError
 from roofalloc.problem import WEIGHT, Choice, Ints, Problem, Stage
+from roofalloc.texts import _
 
 from .base import Answer, Run
 from .constructive import Site, by_yield
@@ -43,13 +44,13 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
         ranking = by_yield(problem, net=True)
         site = Site(problem)
         if not site.begin(ranking):
-            return Answer(None, None, "ended", message="what must stand cannot all be financed greedily")
+            return Answer(None, None, "ended", message=_("what must stand cannot all be financed greedily"))
         site.build(ranking)
         option, draws, net = site.option, site.draws, site.net
     reached = most_gain(problem, stage, net)
     plan = settle(problem, Choice(option, reached, draws.astype(float)), stage)
     if plan is None:
-        return Answer(None, None, "ended", message="the flow of most gain leaves a floor unmet")
+        return Answer(None, None, "ended", message=_("the flow of most gain leaves a floor unmet"))
     run.report(plan, None)
     return Answer(None, None, "ended")
 

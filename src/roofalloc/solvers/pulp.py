@@ -48,6 +48,7 @@ import pulp
 
 from roofalloc.problem import RATE, WEIGHT, Bools, Choice, Decisions, Floats, Ints, Problem, Stage
 from roofalloc.solvers.base import Answer, Run, outward, proof_gap
+from roofalloc.texts import _
 
 from .apart.pulp_backends import Found, optimise
 
@@ -103,7 +104,7 @@ def solve(problem: Problem, stage: Stage, run: Run) -> Answer:
 
 def _of_the_narrower_model(choice: Choice | None, found: Found) -> Answer:
     if found.infeasible:
-        return Answer(None, None, "failed", message="no plan that leaves every roof its reserve")
+        return Answer(None, None, "failed", message=_("no plan that leaves every roof its reserve"))
     return Answer(choice, None, found.stopped, message=found.message)
 
 

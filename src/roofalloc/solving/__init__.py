@@ -29,6 +29,7 @@ from roofalloc.plan import Plan, Result
 from roofalloc.problem import Problem, compile_problem
 from roofalloc.solvers import registry
 from roofalloc.solvers.base import Run, Stopped, Variant
+from roofalloc.texts import _, joined
 from roofalloc.waiting import LeftBehind, waited_for
 
 from .earlier import decisions_of, proofs_of
@@ -39,7 +40,7 @@ from .outcome import Outcome, machine
 
 __all__ = ["Progress", "solve"]
 
-LEFT_BEHIND = "the solver did not stop in time, and was left behind"
+LEFT_BEHIND = _("the solver did not stop in time, and was left behind")
 
 
 def solve(
@@ -110,7 +111,7 @@ def solve(
             journal.tell("compile", instance.policy.objective[0].term, None, None)
             problem = compile_problem(instance)
             if problem.needs_pairs:
-                _ = problem.pairs  # too many are refused now, not in the middle of the search
+                len(problem.pairs)  # too many are refused now, not in the middle of the search
         variant = _pick(solver, problem)
         registry.load(variant)  # what it needs is missed now
         compiling = -seconds_compiling()
@@ -160,25 +161,32 @@ def solve(
             final = result(outcome, outcome.stopped)
             report = check(instance, final.plan)
     if not report.ok:
-        raise SolverError(f"the plan found by {variant.name} did not pass the check:\n{report}")
+        said = _("the plan found by {solver} did not pass the check:", solver=variant.name)
+        raise SolverError(joined([said, *report.lines()]))
     journal.seconds["total"] = time.monotonic() - journal.started
     return replace(final, seconds=dict(journal.seconds))
 
 
 def _arguments(gap: float, time_limit: float | None, threads: int | None) -> None:
     if not 0 <= gap < 1:
-        raise UsageError(f"gap must be at least 0 and below 1, not {gap}")
+        raise UsageError(_("gap must be at least 0 and below 1, not {gap}", gap=gap))
     if time_limit is not None and not time_limit > 0:
-        raise UsageError(f"time_limit must be a number of seconds above 0, not {time_limit}")
+        raise UsageError(_("time_limit must be a number of seconds above 0, not {limit}", limit=time_limit))
     if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1, not {threads}")
+        raise UsageError(_("threads must be at least 1, not {threads}", threads=threads))
 
 
 def _pick(solver: str, problem: Problem) -> Variant:
     """The variant of a name; "auto" is prices, which leaves to HiGHS what is its kind."""
     variant = registry.get("prices" if solver == "auto" else solver)
     if reasons := registry.can(variant, problem):
-        raise UsageError(f"solver {variant.name!r} cannot solve this instance: {'; '.join(reasons)}")
+        raise UsageError(
+            _(
+                "solver {solver!r} cannot solve this instance: {reasons}",
+                solver=variant.name,
+                reasons=joined(reasons, "; "),
+            )
+        )
     return variant
 
 

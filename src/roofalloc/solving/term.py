@@ -22,6 +22,7 @@ from roofalloc.solvers.model import covering, level_met
 from roofalloc.solvers.relaxation import Prices, Relaxation, certificate, relax
 from roofalloc.solvers.settle import floors_met, settle
 from roofalloc.solvers.start import construct
+from roofalloc.texts import _, text_of
 
 from .journal import Journal, Known
 from .outcome import believed
@@ -122,7 +123,8 @@ class TermSearch:
         try:
             self._certify(proof)
         except UsageError as error:  # it is none of this instance
-            self.journal.messages.append(f"an earlier certificate proves nothing: {error}")
+            said = _("an earlier certificate proves nothing: {error}", error=text_of(error))
+            self.journal.messages.append(said)
             return False
         if not self._closed(self.certified) and not self._within_gap():
             return False
@@ -328,7 +330,7 @@ class TermSearch:
         if self.infeasible:
             self._prove_infeasible()
             return answer
-        message = "the solver says that nothing is possible, but something is"
+        message = _("the solver says that nothing is possible, but something is")
         self.journal.messages.append(message)
         return Answer(None, None, "failed", message=message)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from roofalloc.problem import Bools, Choice, Decisions, Floats, Ints, Problem, Stage
+from roofalloc.texts import _
 
 from ...base import PASS, Answer, Run, Stopped, absolute_gap
 from ...model import level_met
@@ -69,7 +70,7 @@ def solve(problem: Problem, stage: Stage, run: Run, bound: float | None = None) 
         search.offer(run.start)
     if not problem.must.any():
         search.offer(problem.nothing())
-    for _ in search.steps():
+    for _turn in search.steps():
         if search.closed or search.stopped:
             break
     if search.point is not None and not search.infeasible:
@@ -156,7 +157,7 @@ class _Search:
         bound = self.bound if np.isfinite(self.bound) else None
         if self.proved and self.decisions is not None:
             bound = self.score
-        message = "" if why != "ended" else "the columns within reach hold no better plan, and no proof"
+        message = "" if why != "ended" else _("the columns within reach hold no better plan, and no proof")
         return Answer(None, bound, why, self.infeasible, message)
 
     # --- steps; between two of them the caller may stop
@@ -248,7 +249,7 @@ class _Search:
         """The LP's optimum at free prices, one that the sources can finance."""
         assert self.found is not None
         master.box(self.found.point.village, FREE)
-        for _ in range(10):
+        for _turn in range(10):
             if (best := master.solve()) is None or self.stopped:
                 return None
             short, price, _ = master.shortfall(master.pool, best.x)
@@ -295,7 +296,7 @@ class _Search:
         some = columns.take(at)
         begin = None if start is None else start[at]
         gap = max(1e-9, absolute_gap(self.problem, self.stage), 0.1 * self.run.gap * self.bound)
-        for _ in range(6):
+        for _turn in range(6):
             if self.stopped:
                 return False
             chosen, _ = decide(master, some, self.run, EFFORT, gap, begin)
@@ -377,7 +378,7 @@ class _Search:
                 under = np.zeros(problem.n_roofs, bool)
                 under[problem.option_roof[rows.use[x] > 0]] = True
                 yield np.bincount(pricing.link, under[roof], problem.n_villages) > 0
-            for _ in range(max(3, len(tight))):
+            for _turn in range(max(3, len(tight))):
                 villages = np.zeros(problem.n_villages, bool)
                 villages[self.rng.integers(problem.n_villages)] = True
                 while 0 < villages.sum() < self.area:
