@@ -105,6 +105,8 @@ def verdict(
         if not result.plan.conflict:
             wrong.append("infeasible without a conflict")
         return wrong, "infeasible"
+    if result.stopped == "cancelled":  # by whoever ends the campaign, which has found nothing by that
+        raise KeyboardInterrupt
     if result.stopped not in ("proved", "gap") and not (may_leave_a_gap and result.stopped == "ended"):
         wrong.append(f"stopped: {result.stopped}, {result.messages}")
     is_open, moved = False, False
