@@ -209,14 +209,13 @@ def _financing(plan: Plan) -> pl.Series:
 
 
 def _term(term: TermResult) -> dict[str, Any]:
-    minimised = term.term in ("-capital", "-links")
     found: dict[str, Any] = {
         "term": term.term,
         "value": nine_places(term.value, up=False),
-        "bound": None if term.bound is None else nine_places(term.bound, up=not minimised),
+        "bound": None if term.bound is None else nine_places(term.bound, up=not term.minimised),
         "certified_bound": None
         if term.certified_bound is None
-        else nine_places(term.certified_bound, not minimised),
+        else nine_places(term.certified_bound, not term.minimised),
         "gap": None if term.gap is None else number(Decimal(repr(float(term.gap)))),
         "proof": term.proof,
         "status": term.status,
