@@ -196,9 +196,11 @@ def decide(
     best = -np.inf
     frame = decider.frame
     gap = max(GAP, PART * (refined.bound - target) / decider.scale)
+    # Where capital is the score, no proof by scores does the rest: a larger window is worth its root.
+    room = (2 if frame.expense.any() else 1) * MOST_ENTRIES
     for patterns, classes in WIDTHS[:windows]:
         at = decider.extent(refined.worth.pattern <= patterns * decider.scale, classes)
-        if decider.window(frame, at).matrix.nnz > MOST_ENTRIES:
+        if decider.window(frame, at).matrix.nnz > room:
             break
         margin = np.zeros(len(frame.cover_level))
         decider.converge(frame, at, 3)
