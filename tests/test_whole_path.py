@@ -76,7 +76,7 @@ def fill(path: Path) -> None:
 def test_a_planner_fills_in_the_template_and_holds_a_plan(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     book, plan = tmp_path / "聊城.xlsx", tmp_path / "聊城.plan"
     assert call("template", "-o", book).code == 0
     fill(book)
