@@ -27,7 +27,6 @@ from roofalloc.solvers.base import Run
 from roofalloc.solvers.prices import blocks, engine
 from roofalloc.solvers.prices.blocks import build_field, can
 from roofalloc.solvers.prices.dual import FirstOrder
-from roofalloc.solvers.prices.master import refine
 from roofalloc.solvers.prices.paying import Guide, pay
 from roofalloc.solvers.prices.shares import cut, join
 from roofalloc.solvers.prices.spending import fit
@@ -263,18 +262,6 @@ def evaluated(problem: Problem, stage: Stage, arcs: int, draw: np.random.Generat
     value = method.evaluate([village[b.villages] for b in field.blocks], rho, phi, False)
     method.close()
     return len(field.blocks), value
-
-
-@pytest.mark.parametrize("seed", [2, 3])
-def test_the_first_price_of_income_is_near_what_it_costs_in_capital(seed: int) -> None:
-    problem = compile_problem(ra.generate("town", seed, least_capital=True))
-    stage = Stage(0, problem.stages[0])
-    method = FirstOrder(build_field(problem, stage), Run())
-    refined = refine(problem, stage, no_prices(problem), Run())
-    assert refined is not None
-    units = method.field.units
-    first = method._first_price() * units.score / (units.income / 100)
-    assert first == pytest.approx(refined.prices.village.max(), rel=0.02)
 
 
 @pytest.mark.parametrize("flags", [{}, {"unlimited": True}, {"least_capital": True}])

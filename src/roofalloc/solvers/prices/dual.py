@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from roofalloc.problem import RATE, Floats, Ints
+from roofalloc.problem import Floats, Ints
 
 from ..base import Run
 from ..relaxation import Prices
@@ -24,6 +24,7 @@ from . import kernels
 from .blocks import Block, Field, payable
 from .worth import DOUBT, class_worth, dot
 
+FIRST_COST = 1.6  # capital for a unit of income, in their units: where the search for the price begins
 SAMPLE = 1500  # groups that are enough to find the first prices by
 COLUMNS = 24  # of one group
 CHECK = 80  # iterations to the first check of the bound; later ones come at growing distances
@@ -266,70 +267,37 @@ class FirstOrder:
         gain = np.concatenate([b.gain for b in field.blocks])
         need = np.concatenate([b.need for b in field.blocks])
         count = np.concatenate([b.counts for b in field.blocks])
-        self.phi_first = np.zeros(len(field.level))
-        if (field.fixed >= 0).any():
-            # -capital: income costs what it takes to build it, and floors pay for their cheapest people.
-            rates, needs = [], [0.0]
-            for r in np.flatnonzero(field.level > 0).tolist():
-                rate = self._floor_use(r) / need
-                order = np.argsort(-rate)
-                heads = np.cumsum((rate * need * count)[order])
-                at = min(int(np.searchsorted(heads, field.level[r])), len(order) - 1)
-                if at >= 0:
-                    rates.append((r, float(rate[order[at]])))
-                    needs.append(float((need * count)[order[: at + 1]].sum()))
-            price = self._cost_of_income(max(needs))
-            for r, last in rates:
-                self.phi_first[r] = price / max(last, 1e-9)
-            return price
-        if not len(need):
-            return 1.0
         most = 0.0
         for b in field.blocks:
             best = np.zeros(len(b.roofs))
             np.maximum.at(best, np.repeat(np.arange(len(b.roofs)), np.diff(b.option_ptr)), b.income)
             most += float(best.sum())
+        self.phi_first = np.zeros(len(field.level))
+        if (field.fixed >= 0).any():
+            # -capital: income costs what it takes to build it, and floors pay for their cheapest people.
+            price = FIRST_COST
+            for r in range(len(field.level)):
+                rates, sizes = [], []
+                for b in field.blocks:
+                    use = np.zeros(len(b.classes))
+                    rows = np.repeat(np.arange(len(b.classes)), np.diff(b.floor_ptr))
+                    mine = b.floor_row == r
+                    use[rows[mine]] = b.floor_use[mine]
+                    rates.append(use / b.need)
+                    sizes.append(use * b.counts)
+                rate, size = np.concatenate(rates), np.concatenate(sizes)
+                order = np.argsort(-rate)
+                at = min(int(np.searchsorted(np.cumsum(size[order]), field.level[r])), len(order) - 1)
+                self.phi_first[r] = (
+                    price / max(rate[order[at]], 1e-9) if at >= 0 and field.level[r] > 0 else 0.0
+                )
+            return price
+        if not len(need):
+            return 1.0
         ratio = gain / need
         order = np.argsort(-ratio)
         at = int(np.searchsorted(np.cumsum((need * count)[order]), 0.55 * most))
         return float(max(ratio[order[min(at, len(order) - 1)]], 1e-6))
-
-    def _floor_use(self, r: int) -> Floats:
-        """What one demand of each class adds to a floor row, by block: (n_classes,)."""
-        uses = []
-        for b in self.field.blocks:
-            on = b.floor_row == r
-            row = np.repeat(np.arange(len(b.classes)), np.diff(b.floor_ptr))
-            uses.append(np.bincount(row[on], b.floor_use[on], len(b.classes)))
-        return np.concatenate(uses)
-
-    def _cost_of_income(self, wanted: float) -> float:
-        """Capital for one more unit of income where so much is wanted, and the best stations are built first.
-
-        The cheapest money goes first: what the last source costs, the last station pays.
-        """
-        problem, units = self.field.problem, self.field.units
-        capital = np.where(problem.new[problem.option_roof], problem.capital, 0) / units.capital
-        income = problem.income / units.income
-        cheapest = np.argsort(problem.source_rate, kind="stable")
-        amounts = problem.source_amount[cheapest] / units.capital
-        rates = problem.source_rate[cheapest] / RATE * units.capital / units.income
-        price = 1.0
-        for rate, there in zip(rates.tolist(), np.cumsum(amounts).tolist(), strict=True):
-            net = income - rate * capital
-            most = np.zeros(problem.n_roofs)
-            np.maximum.at(most, problem.option_roof, net)
-            on = np.flatnonzero((net > 0) & (net >= most[problem.option_roof]))
-            on = on[np.argsort(capital[on] / net[on], kind="stable")]
-            if not len(on):
-                break
-            # What cheaper sources leave over of this rate is income, too.
-            spared = float(np.maximum(rate - rates, 0) @ amounts)
-            at = min(int(np.searchsorted(np.cumsum(net[on]), wanted - spared)), len(on) - 1)
-            price = float(capital[on[at]] / net[on[at]])
-            if float(capital[on[: at + 1]].sum()) <= there:
-                break
-        return max(price, 1e-6)
 
     def _state(self, b: int, level: float) -> State:
         block, pool = self.field.blocks[b], self.pools[b]
