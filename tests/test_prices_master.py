@@ -282,3 +282,26 @@ def test_a_presolve_that_looks_at_no_clock_is_left_behind(why: str) -> None:
     assert not free.is_set()
     free.set()
     assert ended(deaf, run)
+
+
+def test_a_best_score_at_the_bound_is_proved_though_doubles_round_its_multiple() -> None:
+    """1501 steps of 0.004 are 6.0040000000000004 in doubles: the search for more would not end."""
+    instance = Instance.from_records(
+        name="steps",
+        regions=[{"id": "city"}],
+        roofs=[{"id": "r", "region": "city", "options": [{"kw": 1, "capital": 0, "income": 50}]}],
+        villages=[{"id": "v", "region": "city"}],
+        households=[
+            {"id": "a", "village": "v", "people": 1, "need": 30, "weight": 6},
+            {"id": "b", "village": "v", "people": 1, "need": 20, "weight": "0.004"},
+        ],
+    )
+    problem = compile_problem(instance)
+    stage = Stage(0, problem.stages[0])
+    refined = refine(problem, stage, no_prices(problem), Run())
+    assert refined is not None
+    looked: list[object] = []
+    run = Run(deadline=time.monotonic() + 20)
+    bound = prove(refined, run, lambda plan: 6.004, 6.004, log=lambda *words: looked.append(words))
+    assert bound == pytest.approx(6.004)
+    assert not looked

@@ -121,6 +121,10 @@ class Prover(Decider):
         columns = window.n_p + np.flatnonzero(on)
         return sp.csr_matrix((np.rint(gain[on]), (group, columns)), shape=(len(of), len(window.cost)))
 
+    def attains(self, score: float, target: float) -> bool:
+        """Whether a score is a target: both are multiples of the step, but for the rounding of doubles."""
+        return score > target - 0.5 * float(self.problem.step(self.stage.term))
+
     def polish(self, target: float, best: float) -> float:
         """Look once more for a plan of this score: the best options of a window, then whole classes for them.
 
@@ -141,7 +145,7 @@ class Prover(Decider):
             if plan is not None and self.sound(plan):
                 best = max(best, self.offer(plan))
             demand = self.frame.demand(np.rint(found.reached))
-            if best >= target or not self.cuts.add(
+            if self.attains(best, target) or not self.cuts.add(
                 unpaid_sets(self.problem, found.net, demand, tolerance=UNPAID)
             ):
                 break
@@ -179,7 +183,7 @@ def prove(
     coarse = (bound - best) / step <= FEW
     while not (run.cancelled() or run.seconds_left <= 0):
         top = math.floor(bound / step + MARGIN) * step
-        if best >= top:
+        if prover.attains(best, top):
             return max(best, top)
         target = top if coarse else best + step
         if not math.isfinite(target):
@@ -188,14 +192,14 @@ def prove(
         if coarse and target not in polished:
             polished.add(target)
             best = max(best, prover.polish(target, best))
-            if best >= target:
+            if prover.attains(best, target):
                 continue
         for part in NARROW if coarse else (1.0,):
             status, best = _attain(prover, target, part, coarse, offer, best)
             log("target", target, part, "of", refined.bound, status, "best", best, "cuts", len(prover.cuts))
-            if best >= target:
+            if prover.attains(best, target):
                 break
-        if best >= target:
+        if prover.attains(best, target):
             continue
         if status != "none":
             return bound
@@ -234,7 +238,7 @@ def _attain(
         plan = prover.pay(found)
         if plan is not None and prover.sound(plan):
             best = max(best, offer(plan))
-        if best >= target:
+        if prover.attains(best, target):
             return "found", best
         demand = prover.frame.demand(np.rint(found.reached))
         if not prover.cuts.add(unpaid_sets(prover.problem, found.net, demand, tolerance=UNPAID)):
