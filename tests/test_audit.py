@@ -632,6 +632,7 @@ def test_a_bound_on_a_plan_that_certificates_exclude_is_refused():
 
 @thorough
 @given(instances(), st.integers(0, 2**32))
+@pytest.mark.slow
 def test_the_optimum_of_a_random_instance_passes_and_no_figure_of_it_can_be_changed(instance, seed):
     best = optimum(instance)
     if best.outcome is None:

@@ -99,6 +99,7 @@ def test_a_problem_without_anything_to_decide_is_solved(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.slow
 def test_cancelling_ends_a_back_end_at_once_and_leaves_nothing(
     name: str, hard: Problem, traces: SimpleNamespace
 ) -> None:
@@ -128,6 +129,7 @@ def test_at_its_time_limit_a_back_end_has_proved_nothing(
 
 
 @pytest.mark.parametrize("name", LIVE)
+@pytest.mark.slow
 def test_what_was_told_before_a_crash_is_kept(name: str, traces: SimpleNamespace) -> None:
     def kill() -> bool:
         if told and traces.processes[-1].poll() is None:

@@ -137,6 +137,7 @@ def holds(oracle: Oracle, case: Allowed | None, outcome: Outcome) -> bool:
 
 @thorough
 @given(proofs(), st.data())
+@pytest.mark.slow
 def test_every_leaf_bounds_the_plans_that_it_allows_and_some_leaf_allows_each(proof, data):
     instance, oracle, certificate = proof
     outcomes = list(oracle.outcomes())
@@ -158,6 +159,7 @@ def test_every_leaf_bounds_the_plans_that_it_allows_and_some_leaf_allows_each(pr
 
 @thorough
 @given(proofs(), st.lists(st.fractions(0, 3, max_denominator=50), min_size=3, max_size=3))
+@pytest.mark.slow
 def test_a_leafs_bound_is_the_contracts_formula_over_what_it_allows(proof, held):
     instance, oracle, certificate = proof
     tree = certificate.tree

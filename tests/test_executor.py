@@ -163,6 +163,7 @@ def test_shares_in_pickles_and_in_another_order_make_the_same_plan(
     assert not own.closed
 
 
+@pytest.mark.slow
 def test_a_gap_met_on_the_way_ends_at_the_same_plan_in_any_order(
     instance: Instance, alone: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

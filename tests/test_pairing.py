@@ -54,6 +54,7 @@ def with_pairing(draw: st.DrawFn, instance: Instance, found: Certificate) -> Cer
 
 @thorough
 @given(st.data())
+@pytest.mark.slow
 def test_no_plan_is_better_than_the_bound_of_any_prices_on_pairing(data):
     instance = data.draw(paired())
     oracle = Oracle(instance)
@@ -133,6 +134,7 @@ def test_pairing_is_priced_only_under_a_policy_of_one_roof_a_village():
         bound(town(), Certificate("people", pairing={"nowhere": Decimal(1)}))
 
 
+@pytest.mark.slow
 def test_compiled_loops_find_what_the_plain_ones_find(monkeypatch):
     instance = ra.generate("hamlet", 3, single_source=True)
     prices = {v: Decimal(5 + k) / 3 for k, v in enumerate(instance.villages["id"])}

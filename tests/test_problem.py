@@ -266,6 +266,7 @@ def test_what_cannot_run_out_couples_nothing(loose: dict[str, Any]) -> None:
 
 @given(instances())
 @QUICK
+@pytest.mark.slow
 def test_parts_solved_apart_reach_what_the_whole_reaches(instance: Instance) -> None:
     if len(parts(compile_problem(instance))) < 2:
         return

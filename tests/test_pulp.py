@@ -341,6 +341,7 @@ def test_a_command_ends_with_its_parent_and_its_files_go(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("seconds", [0.0, 2.5])
+@pytest.mark.slow
 def test_at_the_time_limit_nothing_is_called_optimal(
     hard: Problem, traces: SimpleNamespace, seconds: float
 ) -> None:
@@ -458,6 +459,7 @@ def test_another_solver_of_pulp_proves_infeasibility() -> None:
     assert pulp.solve(problem, first(problem), Run(options={"solver": "HiGHS"})).infeasible
 
 
+@pytest.mark.slow
 def test_another_solver_of_pulp_is_cancelled(hard: Problem, traces: SimpleNamespace) -> None:
     begun = time.monotonic()
     run = Run(cancelled=lambda: time.monotonic() > begun + 1.5, options={"solver": "HiGHS"})

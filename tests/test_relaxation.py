@@ -155,6 +155,7 @@ def test_the_relaxation_by_cuts_proves_what_the_whole_one_does(
 
 @given(instances())
 @QUICK
+@pytest.mark.slow
 def test_the_prices_of_a_relaxation_exclude_nothing_attainable(instance: Instance) -> None:
     best = optimum(instance)
     if best.status == "infeasible":
@@ -207,6 +208,7 @@ def test_a_start_is_a_plan_under_every_policy(
             assert floors_met(problem, decisions.reached)
 
 
+@pytest.mark.slow
 def test_without_time_a_start_is_its_first_plan() -> None:
     problem = compile_problem(ra.generate("town", 1, least_capital=True))
     hurried = list(construct(problem, first(problem), None, Run(deadline=0.0)))

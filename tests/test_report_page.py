@@ -94,6 +94,7 @@ def town() -> tuple[ra.Instance, ra.Plan, ByHand]:
     "name",
     ["explicit-links", "fairness", "floors", "least-capital", "lexicographic", "plain", "tiers", "weights"],
 )
+@pytest.mark.slow
 def test_an_acceptance_case_has_a_page_in_every_language(name: str) -> None:
     instance = ra.read(ACCEPTANCE / f"{name}.json")
     plan = ra.solve(instance, time_limit=20).plan
@@ -401,6 +402,7 @@ def opened(browser: Browser, drawn: str) -> Iterator[Browser]:
 
 
 @in_browser
+@pytest.mark.slow
 def test_lists_filter_sort_and_switch(opened: Browser, town: tuple[ra.Instance, ra.Plan, ByHand]) -> None:
     instance, plan, _ = town
     page = opened.page

@@ -369,6 +369,7 @@ def _with(**policy: Any) -> Callable[[Instance], Instance]:
     ],
     ids=["grid", "kw", "capital", "villages a roof", "roofs a village", "payment", "distance", "floor"],
 )
+@pytest.mark.slow
 def test_a_tightened_limit_never_helps(hamlet: Instance, tighten: Callable[[Instance], Instance]) -> None:
     loose = ra.solve(hamlet)
     tight = ra.solve(tighten(hamlet), time_limit=5)
@@ -381,6 +382,7 @@ def test_a_tightened_limit_never_helps(hamlet: Instance, tighten: Callable[[Inst
 
 
 @pytest.mark.parametrize("name", ["hamlet-plain", "hamlet-least-capital", "town-floors"])
+@pytest.mark.slow
 def test_no_bound_excludes_what_somebody_found(name: str) -> None:
     instance = ra.read(CASES.parent.parent / "instances" / "small" / f"{name}.json")
     results = [ra.solve(instance, solver, time_limit=limit) for solver in SOLVERS for limit in (0.5, 3)]
@@ -623,6 +625,7 @@ def test_a_leader_that_fails_still_gives_a_sound_plan(
     assert_sound(hamlet, result)
 
 
+@pytest.mark.slow
 def test_a_town_is_proved_without_a_relaxation_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = ra.generate("town", 5)
     known = ra.solve(instance, solver="highs", gap=0)

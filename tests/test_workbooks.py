@@ -89,6 +89,7 @@ def test_every_form_holds_the_acceptance_instances(path: Path, tmp_path: Path) -
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(instance=instances())
+@pytest.mark.slow
 def test_every_form_holds_every_policy(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("forms")
     for form in FORMS:
