@@ -207,12 +207,6 @@ class Problem:
         return [np.sort(villages) for villages in below]
 
     @cached_property
-    def sources_of(self) -> list[Ints]:
-        """Per roof, the positions in the draws of its (roof, source) pairs."""
-        ptr = np.searchsorted(self.draw_roof, np.arange(self.n_roofs + 1))
-        return [np.arange(ptr[i], ptr[i + 1]) for i in range(self.n_roofs)]
-
-    @cached_property
     def sources_count(self) -> Ints:
         """How many sources each roof may draw on: (R,)."""
         return np.bincount(self.draw_roof, minlength=self.n_roofs)

@@ -77,7 +77,7 @@ FORMATS = {
 }
 
 
-def read(format: str, path: str | PathLike[str], **options: Any) -> Instance:  # noqa: A002
+def read(format: str, path: str | PathLike[str], **options: Any) -> Instance:  # noqa: A002 - the word for it
     """Read a file of another format as an instance.
 
     Parameters

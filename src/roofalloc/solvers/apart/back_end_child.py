@@ -143,7 +143,7 @@ def scip(channel: Channel) -> None:
         bound = model.getDualbound()
         channel.new_bound(bound if abs(bound) < model.infinity() else None)
 
-    class Listener(Eventhdlr):  # type: ignore[misc]
+    class Listener(Eventhdlr):  # type: ignore[misc]  # PySCIPOpt has no types
         """Hears of better plans and bounds."""
 
         events = SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.DUALBOUNDIMPROVED
@@ -212,7 +212,7 @@ def cpsat(channel: Channel) -> None:
     if channel.ends_at is not None and "max_time_in_seconds" not in channel.options:
         solver.parameters.max_time_in_seconds = channel.seconds_left
 
-    class Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
+    class Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # compiled, without types
         """Hears of better plans."""
 
         def on_solution_callback(self) -> None:
