@@ -61,6 +61,8 @@ class Prover(Decider):
         The point is the best, or the first where ``any_will_do``. Unless ``whole``, classes may be fractions
         as long as what those of like worth add to the score is whole: a relaxation that takes few decisions.
         """
+        if self.over:
+            return "open", None
         frame = self.frame
         window = self.window(frame, at)
         step = float(self.problem.step(self.stage.term) or 0)
@@ -120,6 +122,11 @@ class Prover(Decider):
         of, group = np.unique(group[on], return_inverse=True)
         columns = window.n_p + np.flatnonzero(on)
         return sp.csr_matrix((np.rint(gain[on]), (group, columns)), shape=(len(of), len(window.cost)))
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no time for more."""
+        return self.run.cancelled() or self.run.seconds_left <= 0
 
     def attains(self, score: float, target: float) -> bool:
         """Whether a score is a target: both are multiples of the step, but for the rounding of doubles."""
@@ -181,7 +188,7 @@ def prove(
     if step <= 0:
         return bound
     coarse = (bound - best) / step <= FEW
-    while not (run.cancelled() or run.seconds_left <= 0):
+    while not prover.over:
         top = math.floor(bound / step + MARGIN) * step
         if prover.attains(best, top):
             return max(best, top)
@@ -224,7 +231,7 @@ def _attain(
     # Fractions say nothing where the score is the capital.
     whole = bool(prover.frame.expense.any())
     prover.reserve = part < 1  # a part refutes nothing: only what can be paid is of use
-    while True:
+    while not prover.over:
         at = prover.core(target, part)
         prover.converge(prover.frame, at, ROUNDS)
         if not whole and any_will_do:
@@ -243,3 +250,4 @@ def _attain(
         demand = prover.frame.demand(np.rint(found.reached))
         if not prover.cuts.add(unpaid_sets(prover.problem, found.net, demand, tolerance=UNPAID)):
             return "open", best  # payable but for the rounding of fen: neither found nor refuted
+    return "open", best
